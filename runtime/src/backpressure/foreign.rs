@@ -1,0 +1,182 @@
+//! Threads and futures as waiters: their instruction waits in their node, and the receiver takes it from there.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use super::waiters::{Waiters, Who};
+use crate::error::{SendError, TrySendError};
+use crate::mailbox::Announce;
+use crate::sender::Sender;
+
+/// The future of [`Sender::send_async`].
+///
+/// It takes its place in the order of arrival when it is first polled. Dropped before it resolved it takes its instruction
+/// back: the instruction has then either been delivered, or is dropped with the future, never both.
+#[must_use = "futures do nothing unless polled"]
+pub struct SendFuture<P: Send + 'static> {
+    sender: Sender<P>,
+    state: State<P>,
+}
+
+enum State<P> {
+    Fresh(P),
+    Waiting(u32),
+    Done,
+}
+
+impl<P: Send + 'static> Unpin for SendFuture<P> {}
+
+impl<P: Send + 'static> SendFuture<P> {
+    pub(crate) fn new(sender: Sender<P>, instruction: P) -> Self {
+        Self { sender, state: State::Fresh(instruction) }
+    }
+
+    /// Gives up and takes the instruction back; None if it was delivered, or handed back already.
+    pub fn into_inner(mut self) -> Option<P> {
+        self.take_back()
+    }
+
+    fn take_back(&mut self) -> Option<P> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(instruction) => Some(instruction),
+            State::Waiting(key) => {
+                let cell = self.sender.cell();
+                let waiters = cell.waiters.get()?;
+                let mut list = waiters.lock();
+                let who = list.remove(key);
+                if list.is_unlinked() {
+                    cell.queue.clear_waiters();
+                }
+                drop(list);
+                match who {
+                    Who::Waiting(instruction, _) | Who::Returned(instruction) => Some(instruction),
+                    Who::Machine(_) | Who::Delivered => None,
+                }
+            }
+            State::Done => None,
+        }
+    }
+
+    fn start(&mut self, mut instruction: P, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
+        loop {
+            instruction = match self.sender.try_send(instruction) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(TrySendError::Disconnected(back)) => return Poll::Ready(Err(SendError::Disconnected(back))),
+                Err(TrySendError::Limit(back)) => return Poll::Ready(Err(SendError::Limit(back))),
+                Err(TrySendError::Full(back)) => back,
+            };
+            // Cloned before the lock: a waker is the user's code.
+            let waker = waker.clone();
+            let cell = self.sender.cell();
+            let mut list = cell.waiters.get_or_init(Waiters::new).lock();
+            match cell.queue.announce_waiter_at_limit() {
+                Announce::Announced => {
+                    self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
+                    return Poll::Pending;
+                }
+                Announce::Closed => return Poll::Ready(Err(SendError::Disconnected(instruction))),
+                Announce::Room => {}
+            }
+        }
+    }
+
+    fn look(&mut self, key: u32, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
+        let Some(waiters) = self.sender.cell().waiters.get() else { return Poll::Pending };
+        // Cloned before the lock, and the old one dropped after it: a waker is the user's code.
+        let fresh = waker.clone();
+        let mut list = waiters.lock();
+        if let Who::Waiting(_, stored) = list.who(key) {
+            let old = std::mem::replace(stored, fresh);
+            drop(list);
+            self.state = State::Waiting(key);
+            drop(old);
+            return Poll::Pending;
+        }
+        match list.remove(key) {
+            Who::Returned(instruction) => Poll::Ready(Err(SendError::Disconnected(instruction))),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<P: Send + 'static> Future for SendFuture<P> {
+    type Output = Result<(), SendError<P>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(instruction) => self.start(instruction, context.waker()),
+            State::Waiting(key) => self.look(key, context.waker()),
+            // Polled after it resolved: a future may do anything but misbehave; it never resolves again.
+            State::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<P: Send + 'static> Drop for SendFuture<P> {
+    fn drop(&mut self) {
+        drop(self.take_back());
+    }
+}
+
+impl<P: Send + 'static> fmt::Debug for SendFuture<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Fresh(_) => "fresh",
+            State::Waiting(_) => "waiting",
+            State::Done => "done",
+        };
+        f.debug_struct("SendFuture").field("sender", &self.sender).field("state", &state).finish()
+    }
+}
+
+/// Wakes a blocked thread.
+struct Unparker(std::thread::Thread);
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+pub(crate) fn thread_waker() -> Waker {
+    Waker::from(Arc::new(Unparker(std::thread::current())))
+}
+
+/// Blocks the calling thread, which is no worker, until the instruction is taken or the mailbox closed.
+pub(crate) fn block_on_send<P: Send + 'static>(mut future: SendFuture<P>) -> Result<(), SendError<P>> {
+    let waker = thread_waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(result) = Pin::new(&mut future).poll(&mut context) {
+            return result;
+        }
+        std::thread::park();
+    }
+}
+
+/// As [`block_on_send`] until `deadline`; then the instruction comes back as `Ok(Some(..))`.
+pub(crate) fn block_on_send_until<P: Send + 'static>(
+    mut future: SendFuture<P>,
+    deadline: Instant,
+) -> Result<Option<P>, SendError<P>> {
+    let waker = thread_waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(result) = Pin::new(&mut future).poll(&mut context) {
+            return result.map(|()| None);
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Ok(future.into_inner());
+        }
+        std::thread::park_timeout(deadline - now);
+    }
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("README.md")]
+
+mod foreign;
+mod park;
+mod ring;
+mod waiters;
+
+#[cfg(all(test, loom))]
+mod model;
+
+pub use foreign::SendFuture;
+pub(crate) use foreign::{block_on_send, block_on_send_until, thread_waker};
+pub(crate) use park::{Parked, park, resume_by_other};
+pub(crate) use waiters::{Waiters, park_on, release_all, serve_waiters, unlink_machine};

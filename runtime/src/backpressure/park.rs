@@ -1,0 +1,78 @@
+//! Parking a machine, and resuming it from elsewhere than its receiver.
+
+use std::ptr::NonNull;
+
+use super::ring::{self, Walk};
+use crate::cell::{Header, MemRef, Resumed, Scheduled};
+use crate::mailbox::{Announce, word};
+use crate::sync::{Ordering, fence};
+
+/// What became of an attempt to park.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Parked {
+    /// The token is gone: whoever resumes the machine queues it.
+    Parked,
+    /// There is room again, or the receiver has ended: the machine goes on.
+    NotNeeded,
+    /// The machine closed a ring and goes on in spite of the full mailbox.
+    GaveWay,
+    /// The machine is asked to end, and goes on to do so.
+    AskedToEnd,
+}
+
+/// Parks `me` until `receiver` has room.
+///
+/// # Safety
+/// The caller holds the token of `me` and has finished everything that touches the machine. After [`Parked::Parked`] the token
+/// is gone, and the caller may only drop `me`.
+pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
+    // SAFETY: the receiver is alive through the reference, and its table fits its type; the rest is the caller's word.
+    let announced = unsafe { (receiver.vtable.park_on)(receiver.as_ptr(), me.as_ptr()) };
+    if announced != Announce::Announced {
+        return Parked::NotNeeded;
+    }
+    // SeqCst: publish (edge and PARKED, above), fence, look. Pairs with the fence of `Header::ask_to_end` (a stop) and with
+    // this very fence in the other members of a ring; see the README for why nothing weaker will do.
+    fence(Ordering::SeqCst);
+    let tail = me.queue().tail();
+    if tail.has(word::CLOSED) && me.is_asked_to_end() {
+        return if take_back(me) { Parked::AskedToEnd } else { Parked::Parked };
+    }
+    if tail.has(word::WAITERS) && ring::walk(me) == Walk::Ring {
+        let names = ring::names(me);
+        if take_back(me) {
+            tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");
+            return Parked::GaveWay;
+        }
+    }
+    Parked::Parked
+}
+
+/// Tries to win one's own resume; true: the token is the caller's again, and nothing of the wait is left.
+fn take_back(me: &Header) -> bool {
+    if me.held.resume() == Resumed::Lost {
+        return false;
+    }
+    leave_list(me);
+    true
+}
+
+/// Resumes a machine for a reason other than room: stop and shutdown.
+pub(crate) fn resume_by_other(machine: &Header) {
+    if machine.held.resume() == Resumed::Won {
+        leave_list(machine);
+        // SAFETY: the resume was won, so the token is ours.
+        crate::scheduler::requeue(unsafe { Scheduled::new(NonNull::from(machine)) });
+    }
+}
+
+/// Takes the edge, then unlinks the node: in this order, and both before the machine runs again.
+fn leave_list(machine: &Header) {
+    if let Some(receiver) = machine.edge.take() {
+        // Relaxed: read after the Acquire of the resume.
+        let key = machine.wait_key.load(Ordering::Relaxed);
+        // SAFETY: the edge kept the receiver alive, the key was stored with it, and the caller won the resume.
+        unsafe { (receiver.vtable.unlink_waiter)(receiver.as_ptr(), key) };
+    }
+}

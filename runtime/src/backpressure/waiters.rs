@@ -1,0 +1,267 @@
+//! The waiter list of a mailbox: machines, threads and futures in order of arrival, under one cold lock.
+
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use slab::Slab;
+
+use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled};
+use crate::mailbox::{Announce, Bound, Refused};
+use crate::sync::{Mutex, MutexGuard, Ordering, lock};
+
+const NONE: u32 = u32::MAX;
+
+/// Slots that an empty list keeps; a larger slab goes back to the allocator, so that a crowd leaves nothing behind.
+const NODES_KEPT: usize = 64;
+
+/// Everybody who waits for room in one mailbox.
+pub(crate) struct Waiters<P> {
+    list: Mutex<List<P>>,
+}
+
+pub(super) struct List<P> {
+    nodes: Slab<Node<P>>,
+    first: u32,
+    last: u32,
+}
+
+struct Node<P> {
+    previous: u32,
+    next: u32,
+    who: Who<P>,
+}
+
+/// Who waits, and for a future: what became of its instruction.
+pub(super) enum Who<P> {
+    /// A parked machine; its instruction is in the mailbox already. Alive while linked: who resumes it unlinks it first.
+    Machine(NonNull<Header>),
+    /// A thread or a future, with the instruction it wants to send.
+    Waiting(P, Waker),
+    /// The instruction is in the mailbox. Not linked any more; the future removes the node.
+    Delivered,
+    /// The mailbox closed. Not linked any more; the future removes the node.
+    Returned(P),
+}
+
+// SAFETY: a machine node is a pointer that is dereferenced only under the rules above; instructions and wakers are Send.
+unsafe impl<P: Send> Send for Node<P> {}
+
+impl<P> Waiters<P> {
+    pub(crate) fn new() -> Self {
+        Self { list: Mutex::new(List { nodes: Slab::new(), first: NONE, last: NONE }) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, List<P>> {
+        lock(&self.list)
+    }
+}
+
+impl<P> List<P> {
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.first == NONE
+    }
+
+    /// Adds a node at the end of the order; it returns the key.
+    pub(super) fn link(&mut self, who: Who<P>) -> u32 {
+        let node = Node { previous: self.last, next: NONE, who };
+        // A list of four billion waiters would need more memory than the machine has.
+        let key = u32::try_from(self.nodes.insert(node)).expect("fewer than 2^32 waiters");
+        match self.nodes.get_mut(self.last as usize) {
+            Some(last) => last.next = key,
+            None => self.first = key,
+        }
+        self.last = key;
+        key
+    }
+
+    /// Takes a node out of the order, and leaves it in the slab.
+    fn unlink(&mut self, key: u32) {
+        let (previous, next) = (self.nodes[key as usize].previous, self.nodes[key as usize].next);
+        match self.nodes.get_mut(previous as usize) {
+            Some(node) => node.next = next,
+            None => self.first = next,
+        }
+        match self.nodes.get_mut(next as usize) {
+            Some(node) => node.previous = previous,
+            None => self.last = previous,
+        }
+    }
+
+    pub(super) fn who(&mut self, key: u32) -> &mut Who<P> {
+        &mut self.nodes[key as usize].who
+    }
+
+    /// Removes a node; one that is still linked leaves the order.
+    pub(super) fn remove(&mut self, key: u32) -> Who<P> {
+        if matches!(self.nodes[key as usize].who, Who::Machine(_) | Who::Waiting(..)) {
+            self.unlink(key);
+        }
+        let node = self.nodes.remove(key as usize);
+        if self.nodes.is_empty() && self.nodes.capacity() > NODES_KEPT {
+            self.nodes = Slab::new();
+        }
+        node.who
+    }
+
+    /// Settles a waiting node: takes its instruction and waker, and leaves the outcome for its future.
+    fn settle(&mut self, key: u32, outcome: Who<P>) -> Who<P> {
+        self.unlink(key);
+        std::mem::replace(&mut self.nodes[key as usize].who, outcome)
+    }
+}
+
+/// What is to be done once the waiter lock is released: no user code, and no queueing, runs under it.
+#[derive(Default)]
+struct Released {
+    machines: Vec<Scheduled>,
+    edges: Vec<MemRef>,
+    wakers: Vec<Waker>,
+}
+
+impl Released {
+    /// Resumes a parked machine, if no other party was faster.
+    fn resume<P>(&mut self, list: &mut List<P>, key: u32, machine: NonNull<Header>) -> Resumed {
+        // SAFETY: linked, so neither queued nor freed.
+        let header = unsafe { machine.as_ref() };
+        let won = header.held.resume();
+        if won == Resumed::Won {
+            self.edges.extend(header.edge.take());
+            list.remove(key);
+            // SAFETY: the resume was won: the token is ours.
+            self.machines.push(unsafe { Scheduled::new(machine) });
+        }
+        won
+    }
+
+    fn finish(self) {
+        drop(self.edges);
+        crate::scheduler::requeue_all(self.machines);
+        for waker in self.wakers {
+            // A waker is the user's: its panic must not reach the worker, nor keep the others asleep.
+            if let Err(message) = crate::unwind::user_code(move || waker.wake()) {
+                tracing::error!(%message, "a waker panicked; the runtime goes on");
+            }
+        }
+    }
+}
+
+/// Gives the room that the consumer has made to those who wait, in order of arrival and no more of them than there is room.
+///
+/// # Safety
+/// The caller is the consumer of `cell`.
+pub(crate) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
+    let Some(waiters) = cell.waiters.get() else { return };
+    let queue = &cell.queue;
+    let mut released = Released::default();
+    {
+        let mut list = waiters.lock();
+        let limit = queue.next_limit();
+        let mut granted = 0;
+        let mut key = list.first;
+        while key != NONE && queue.tail().index() + granted < limit {
+            let next = list.nodes[key as usize].next;
+            if let Who::Machine(machine) = *list.who(key) {
+                if released.resume(&mut list, key, machine) == Resumed::Won {
+                    granted += 1;
+                }
+            } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
+                match queue.push(instruction, Bound::Below(limit)) {
+                    Ok(_) => released.wakers.push(waker),
+                    Err(Refused::Closed(back)) => {
+                        *list.who(key) = Who::Returned(back);
+                        released.wakers.push(waker);
+                    }
+                    Err(Refused::Full(back) | Refused::Limit(back)) => {
+                        // Machines took the room between the look and the push: the node goes back to its place, the
+                        // first of all.
+                        list.relink_first(key, Who::Waiting(back, waker));
+                        break;
+                    }
+                }
+            }
+            key = next;
+        }
+        if list.is_unlinked() {
+            queue.clear_waiters();
+        }
+    }
+    released.finish();
+}
+
+impl<P> List<P> {
+    fn relink_first(&mut self, key: u32, who: Who<P>) {
+        let first = self.first;
+        let node = &mut self.nodes[key as usize];
+        node.who = who;
+        node.previous = NONE;
+        node.next = first;
+        match self.nodes.get_mut(first as usize) {
+            Some(before) => before.previous = key,
+            None => self.last = key,
+        }
+        self.first = key;
+    }
+}
+
+/// Releases everybody: the mailbox is closed, there will be no room.
+pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
+    let Some(waiters) = cell.waiters.get() else { return };
+    let mut released = Released::default();
+    {
+        let mut list = waiters.lock();
+        let mut key = list.first;
+        while key != NONE {
+            let next = list.nodes[key as usize].next;
+            if let Who::Machine(machine) = *list.who(key) {
+                // Lost: another party resumes it, and unlinks it. No duty is left here.
+                let _ = released.resume(&mut list, key, machine);
+            } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
+                *list.who(key) = Who::Returned(instruction);
+                released.wakers.push(waker);
+            }
+            key = next;
+        }
+        if list.is_unlinked() {
+            cell.queue.clear_waiters();
+        }
+    }
+    released.finish();
+}
+
+/// Steps 2 to 6 of parking `me` on the mailbox of `receiver`: see the README.
+///
+/// # Safety
+/// `receiver` is a `MailboxCell<P>` and alive; the caller holds the token of `me`, and a memory reference to it; after
+/// [`Announce::Announced`] it touches only atomics of `me`.
+pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) -> Announce {
+    // SAFETY: by the caller's word.
+    let cell = unsafe { receiver.cast::<MailboxCell<P>>().as_ref() };
+    // SAFETY: by the caller's word.
+    let machine = unsafe { me.as_ref() };
+    let mut list = cell.waiters.get_or_init(Waiters::new).lock();
+    let announced = cell.queue.announce_waiter(cell.queue.capacity() / 2);
+    if announced == Announce::Announced {
+        machine.edge.set(MemRef::of(&cell.header));
+        let key = list.link(Who::Machine(me));
+        // Relaxed: published by PARKED.
+        machine.wait_key.store(key, Ordering::Relaxed);
+        machine.held.park();
+    }
+    announced
+}
+
+/// Takes a machine's node out of the list of `receiver`: by whoever won its resume, before it is queued.
+///
+/// # Safety
+/// `receiver` is a `MailboxCell<P>` and alive, and `key` is the linked node of a machine whose resume the caller won.
+pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
+    // SAFETY: by the caller's word.
+    let cell = unsafe { receiver.cast::<MailboxCell<P>>().as_ref() };
+    if let Some(waiters) = cell.waiters.get() {
+        let mut list = waiters.lock();
+        list.remove(key);
+        if list.is_unlinked() {
+            cell.queue.clear_waiters();
+        }
+    }
+}

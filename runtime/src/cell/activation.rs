@@ -1,0 +1,585 @@
+//! One run of a machine: control lane, instructions, parking, rest, end.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, VTable};
+use crate::backpressure::{self, Parked};
+use crate::id::MachineId;
+use crate::machine::{Machine, MachineMut};
+use crate::mailbox::{Popped, Queue, Rest, word};
+use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
+use crate::stats::{Counters, MachineInfo};
+use crate::sync::{Ordering, fence, lock};
+use crate::unwind;
+
+/// A machine's value behind its mailbox: owned, or shared with other mailboxes.
+pub(crate) trait Body<P>: Send + 'static {
+    fn receive(&mut self, instruction: P);
+    fn connected(&mut self, id: Uuid);
+    fn disconnected(&mut self);
+    /// The address of a value that other mailboxes may share.
+    fn shared_value(&self) -> *const ();
+    fn type_name() -> &'static str;
+}
+
+/// A `MachineMut`, by value: it lives in the cell.
+pub(crate) struct Owned<T>(pub(crate) T);
+
+/// A `Machine`, shared with its creator and with other mailboxes of the same value.
+pub(crate) struct Shared<T: ?Sized>(pub(crate) Arc<T>);
+
+impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
+    #[inline]
+    fn receive(&mut self, instruction: P) {
+        self.0.receive(instruction);
+    }
+
+    fn connected(&mut self, id: Uuid) {
+        self.0.connected(id);
+    }
+
+    fn disconnected(&mut self) {
+        self.0.disconnected();
+    }
+
+    fn shared_value(&self) -> *const () {
+        std::ptr::null()
+    }
+
+    fn type_name() -> &'static str {
+        std::any::type_name::<T>()
+    }
+}
+
+impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
+    #[inline]
+    fn receive(&mut self, instruction: P) {
+        self.0.receive(instruction);
+    }
+
+    fn connected(&mut self, id: Uuid) {
+        self.0.connected(id);
+    }
+
+    fn disconnected(&mut self) {
+        self.0.disconnected();
+    }
+
+    fn shared_value(&self) -> *const () {
+        Arc::as_ptr(&self.0).cast()
+    }
+
+    fn type_name() -> &'static str {
+        std::any::type_name::<T>()
+    }
+}
+
+/// How far a machine's life has come. Known to the holder of the token only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// `connected` was not called yet.
+    Fresh,
+    /// It reads instructions.
+    Alive,
+    /// The value is gone; claims in flight are still to be waited for.
+    Leaving,
+}
+
+/// What only the holder of the run token touches.
+struct Private<B> {
+    stage: Stage,
+    /// Whether the machine was parked when it gave its token away, for the statistics.
+    was_parked: bool,
+    /// Full receivers that are still to be parked on: the rest of a `receive` that met several.
+    #[allow(clippy::box_collection, reason = "one word in a cell that rarely needs it")]
+    still_full: Option<Box<Vec<MemRef>>>,
+    body: MaybeUninit<B>,
+}
+
+/// A machine's cell: what its senders see, then what its worker sees.
+#[repr(C)]
+pub(crate) struct MachineCell<P, B> {
+    mailbox: MailboxCell<P>,
+    /// The address of a value that other mailboxes may share, and whether this one joined it later; null: owned.
+    shared_value: *const (),
+    joined: bool,
+    private: UnsafeCell<Private<B>>,
+}
+
+/// What the worker hands to an activation.
+pub(crate) struct Turn<'a> {
+    pool: &'a Pool,
+    counters: &'a Counters,
+    budget: usize,
+    /// Instructions until the clock is read again, and the stride after that.
+    until_clock: usize,
+    stride: usize,
+    started_ns: u64,
+    /// The machine gave way because a producer has not written what it claimed.
+    pub(crate) waits_for_others: bool,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(pool: &'a Pool, counters: &'a Counters) -> Self {
+        Self {
+            pool,
+            counters,
+            budget: pool.config.budget,
+            until_clock: 1,
+            stride: 1,
+            started_ns: 0,
+            waits_for_others: false,
+        }
+    }
+
+    /// Counts one instruction; true: the machine has had its share and gives way.
+    ///
+    /// The clock is read after 1, 2, 4 … 32 instructions: two reads cost 55 ns, an instruction often less than ten. Where instructions prove long
+    /// it is read after each.
+    #[inline]
+    fn is_over(&mut self) -> bool {
+        self.budget -= 1;
+        if self.budget == 0 {
+            return true;
+        }
+        self.until_clock -= 1;
+        self.until_clock == 0 && self.slice_is_over()
+    }
+
+    #[cold]
+    fn slice_is_over(&mut self) -> bool {
+        let now = self.pool.now_ns();
+        let slice_ns = self.pool.config.time_slice.as_nanos() as u64;
+        if self.started_ns == 0 {
+            self.started_ns = now;
+        }
+        let used_ns = now - self.started_ns;
+        self.stride = if used_ns > slice_ns / 4 { 1 } else { (self.stride * 2).min(32) };
+        self.until_clock = self.stride;
+        used_ns >= slice_ns
+    }
+}
+
+/// What became of the token.
+#[must_use]
+pub(crate) enum After {
+    /// The machine rests, is parked or has ended: the worker must not touch it.
+    Gone,
+    /// It has more to do: to the back of the queue with it.
+    Again(Scheduled),
+}
+
+impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
+    const VTABLE: VTable = VTable {
+        is_machine: true,
+        run: Self::run,
+        wake: Self::wake,
+        park_on: backpressure::park_on::<P>,
+        unlink_waiter: backpressure::unlink_machine::<P>,
+        free: Self::free,
+        machine_type: B::type_name,
+        instruction_set: std::any::type_name::<P>,
+        instruction_set_id: std::any::TypeId::of::<P>,
+        shared_value: Self::shared_value,
+    };
+
+    /// Allocates a cell whose token is the caller's: `connected` is still to be called.
+    pub(crate) fn allocate(
+        pool: Arc<Pool>,
+        id: MachineId,
+        slot: RegistrySlot,
+        capacity: u64,
+        body: B,
+        joined: bool,
+    ) -> NonNull<MailboxCell<P>> {
+        let hard_limit = capacity.saturating_mul(pool.config.hard_limit as u64);
+        let cell = Box::new(Self {
+            mailbox: MailboxCell {
+                header: Header::new(const { &Self::VTABLE }, Some(pool), id, slot),
+                queue: Queue::new(capacity, false),
+                waiters: LazyBox::new(),
+                hard_limit,
+            },
+            shared_value: body.shared_value(),
+            joined,
+            private: UnsafeCell::new(Private {
+                stage: Stage::Fresh,
+                was_parked: false,
+                still_full: None,
+                body: MaybeUninit::new(body),
+            }),
+        });
+        NonNull::from(Box::leak(cell)).cast()
+    }
+
+    unsafe fn wake(cell: NonNull<Header>) {
+        // SAFETY: the caller took IDLE away, so the token is its to queue.
+        crate::scheduler::schedule(unsafe { Scheduled::new(cell) });
+    }
+
+    unsafe fn free(cell: NonNull<Header>) {
+        // SAFETY: allocated by `allocate` as a box of this type, and the last reference is gone. The body was dropped at
+        // the machine's end: the token's reference goes only then.
+        drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) });
+    }
+
+    unsafe fn shared_value(cell: NonNull<Header>) -> *const () {
+        // SAFETY: the caller keeps the cell alive, and the field never changes.
+        unsafe { cell.cast::<Self>().as_ref() }.shared_value
+    }
+
+    unsafe fn run(token: Scheduled, turn: &mut Turn<'_>) -> After {
+        let cell = token.into_cell();
+        // SAFETY: the token keeps the cell alive; it is a cell of this type, as its table says.
+        let this = unsafe { cell.cast::<Self>().as_ref() };
+        let gone = {
+            let _inside = InMachine::enter(&this.mailbox.header);
+            let mut run = Activation { cell: this, turn };
+            run.run()
+        };
+        if has_noted() {
+            // Noted by a destructor or a waker after the machine was done with: nobody is there to be parked for it.
+            drop(take_noted());
+        }
+        match gone {
+            Outcome::Gone => After::Gone,
+            // SAFETY: the activation kept the token.
+            Outcome::Again => After::Again(unsafe { Scheduled::new(cell) }),
+            Outcome::Ended => {
+                // SAFETY: the token's own reference, given up once.
+                drop(unsafe { MemRef::from_raw(cell) });
+                After::Gone
+            }
+        }
+    }
+}
+
+/// What an activation did with the token.
+enum Outcome {
+    /// Gave it away: the cell may be running elsewhere, or be freed.
+    Gone,
+    /// Kept it, and wants another turn.
+    Again,
+    /// Ended the machine: the token is void.
+    Ended,
+}
+
+struct Activation<'a, 'turn, P, B> {
+    cell: &'a MachineCell<P, B>,
+    turn: &'a mut Turn<'turn>,
+}
+
+impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
+    /// The private part. Each caller lets go of it before it gives the token away.
+    #[inline]
+    #[allow(clippy::mut_from_ref, reason = "the run token is the exclusive right; see SAFETY")]
+    fn private(&mut self) -> &mut Private<B> {
+        // SAFETY: an activation holds the one run token, and `&mut self` makes this the only borrow through it.
+        unsafe { &mut *self.cell.private.get() }
+    }
+
+    fn mailbox(&self) -> &MailboxCell<P> {
+        &self.cell.mailbox
+    }
+
+    fn header(&self) -> &Header {
+        &self.cell.mailbox.header
+    }
+
+    fn run(&mut self) -> Outcome {
+        if self.private().was_parked {
+            self.note_resume();
+        }
+        if self.private().stage == Stage::Leaving {
+            return self.drain_rest();
+        }
+        if self.private().stage == Stage::Fresh {
+            if let Err(outcome) = self.connect() {
+                return outcome;
+            }
+        }
+        if let Some(outcome) = self.park_on_full() {
+            return outcome;
+        }
+        self.read()
+    }
+
+    /// The loop over instructions.
+    fn read(&mut self) -> Outcome {
+        if self.mailbox().queue.tail().has(word::CONTROL) {
+            self.serve_control();
+        }
+        loop {
+            if self.header().is_asked_to_end() {
+                return self.end();
+            }
+            // SAFETY: the token makes us the consumer.
+            match unsafe { self.mailbox().queue.pop_patiently() } {
+                Popped::Item(instruction) => {
+                    if let Err(message) = self.receive(instruction) {
+                        self.fail_with(EndCode::Panicked, message);
+                        return self.end();
+                    }
+                    if self.mailbox().queue.limit_is_stale() {
+                        self.make_room();
+                    }
+                    if has_noted() {
+                        if let Some(outcome) = self.park_on_noted() {
+                            return outcome;
+                        }
+                    }
+                    if self.turn.is_over() {
+                        self.turn.counters.exhausted.add(1);
+                        self.make_room();
+                        return Outcome::Again;
+                    }
+                }
+                Popped::Unwritten => {
+                    self.turn.counters.unwritten.add(1);
+                    self.turn.waits_for_others = true;
+                    self.make_room();
+                    return Outcome::Again;
+                }
+                Popped::Empty => {
+                    if let Some(outcome) = self.rest() {
+                        return outcome;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn receive(&mut self, instruction: P) -> Result<(), Arc<str>> {
+        self.turn.counters.instructions.add(1);
+        // SAFETY: the stage is Alive, so the body is there.
+        let body = unsafe { self.private().body.assume_init_mut() };
+        unwind::user_code(|| body.receive(instruction))
+    }
+
+    fn rest(&mut self) -> Option<Outcome> {
+        // SAFETY: the token makes us the consumer, and the mailbox was found empty.
+        match unsafe { self.mailbox().queue.rest() } {
+            Rest::Rested => Some(Outcome::Gone),
+            Rest::Closed => Some(self.end()),
+            Rest::Waiters => {
+                self.serve_waiters();
+                // Some of them, at most its capacity, are released; the others get their turn when these have sent.
+                Some(Outcome::Again)
+            }
+            // The loop finds out what it is.
+            Rest::Busy | Rest::Control => None,
+        }
+    }
+
+    /// Publishes the room that was made; those who wait come first.
+    fn make_room(&mut self) {
+        if self.mailbox().queue.tail().has(word::WAITERS) {
+            self.serve_waiters();
+        }
+        self.mailbox().queue.publish_limit();
+    }
+
+    fn serve_waiters(&mut self) {
+        // SAFETY: the token makes us the consumer.
+        unsafe { backpressure::serve_waiters(self.mailbox()) };
+    }
+
+    fn serve_control(&mut self) {
+        // Clear first, look second: see the README.
+        self.mailbox().queue.clear_control();
+        for message in self.header().take_control() {
+            match message {
+                ControlMessage::Report(to) => {
+                    // Who asked may have gone.
+                    let _ = to.try_send(MachineInfo::of(self.header()));
+                }
+            }
+        }
+    }
+
+    // ---- hooks and parking ----
+
+    fn connect(&mut self) -> Result<(), Outcome> {
+        self.private().stage = Stage::Alive;
+        let id = self.header().id.as_uuid();
+        // SAFETY: the body was there when the cell was made, and is dropped at the end only.
+        let body = unsafe { self.private().body.assume_init_mut() };
+        let result = unwind::user_code(|| body.connected(id));
+        if let Err(message) = result {
+            self.fail_with(EndCode::Panicked, message);
+            return Err(self.end());
+        }
+        if has_noted() {
+            if let Some(outcome) = self.park_on_noted() {
+                return Err(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn park_on_noted(&mut self) -> Option<Outcome> {
+        self.private().still_full = Some(Box::new(take_noted()));
+        self.park_on_full()
+    }
+
+    /// Parks on each receiver that the last `receive` found full and that still is, one after another.
+    fn park_on_full(&mut self) -> Option<Outcome> {
+        while let Some(receiver) = self.next_full() {
+            // A reference of our own: from PARKED on the machine may run, end and be freed elsewhere.
+            let me = MemRef::of(self.header());
+            // Relaxed: written by the holder of the token; readers want a figure.
+            me.side().parked_since_ns.store(self.turn.pool.now_ns(), Ordering::Relaxed);
+            self.private().was_parked = true;
+            let counters = self.turn.counters;
+            // From here on the private part is not touched unless the machine turns out not to be parked.
+            // SAFETY: the token is ours, and everything that touches the machine is finished.
+            match unsafe { backpressure::park(&me, &receiver) } {
+                Parked::Parked => {
+                    counters.parks.add(1);
+                    // Relaxed: a figure. Through a reference of our own: the machine may be running again.
+                    me.side().parks.fetch_add(1, Ordering::Relaxed);
+                    return Some(Outcome::Gone);
+                }
+                Parked::NotNeeded => self.private().was_parked = false,
+                Parked::GaveWay => {
+                    counters.ring_breaks.add(1);
+                    self.private().was_parked = false;
+                    self.make_room();
+                    return Some(Outcome::Again);
+                }
+                Parked::AskedToEnd => {
+                    self.private().was_parked = false;
+                    return Some(self.end());
+                }
+            }
+        }
+        None
+    }
+
+    fn next_full(&mut self) -> Option<MemRef> {
+        let still_full = &mut self.private().still_full;
+        let next = still_full.as_mut().and_then(|full| (!full.is_empty()).then(|| full.remove(0)));
+        if still_full.as_ref().is_some_and(|full| full.is_empty()) {
+            *still_full = None;
+        }
+        next
+    }
+
+    fn note_resume(&mut self) {
+        self.private().was_parked = false;
+        if let Some(side) = self.header().side_if_any() {
+            let since = side.parked_since_ns.swap(0, Ordering::Relaxed);
+            let parked = self.turn.pool.now_ns().saturating_sub(since);
+            // Relaxed: as above.
+            side.parked_ns.fetch_add(parked, Ordering::Relaxed);
+        }
+    }
+
+    // ---- the end ----
+
+    fn fail_with(&mut self, code: EndCode, message: Arc<str>) {
+        tracing::error!(
+            machine = (self.header().vtable.machine_type)(),
+            id = %self.header().id,
+            %message,
+            "a machine failed; it ends, the runtime goes on"
+        );
+        if code == EndCode::Panicked {
+            self.turn.counters.panics.add(1);
+        }
+        let mut end = lock(&self.header().side().end);
+        if end.message.is_none() {
+            end.message = Some(message);
+        }
+        drop(end);
+        self.header().set_end_code(code);
+    }
+
+    /// Ends the machine: refuses what comes, lets everybody go who waits, calls the hook, drops the value.
+    fn end(&mut self) -> Outcome {
+        // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
+        let _ = self.mailbox().queue.close();
+        backpressure::release_all(self.mailbox());
+        drop(take_noted());
+        self.private().still_full = None;
+        // SAFETY: the stage is Alive, so the body is there.
+        let body = unsafe { self.private().body.assume_init_mut() };
+        let result = unwind::user_code(|| body.disconnected());
+        if let Err(message) = result {
+            self.fail_with(EndCode::Panicked, message);
+        }
+        let code = self.header().end_code();
+        if matches!(code, EndCode::Panicked | EndCode::Failed) {
+            self.end_partners();
+        }
+        self.private().stage = Stage::Leaving;
+        let body = &mut self.private().body;
+        // SAFETY: the body is there, and the stage says that it will not be touched again.
+        let dropped = unwind::user_code(|| unsafe { body.assume_init_drop() });
+        if let Err(message) = dropped {
+            self.fail_with(EndCode::Panicked, message);
+        }
+        self.drain_rest()
+    }
+
+    /// Promise 7: a panic ends the value with all its mailboxes.
+    fn end_partners(&self) {
+        let value = self.cell.shared_value;
+        if !value.is_null() {
+            self.turn.pool.partners.end_all(value, self.header(), &self.turn.pool.registry);
+        }
+    }
+
+    /// Drops what was left unread, and waits for claims in flight by going to the back of the queue.
+    fn drain_rest(&mut self) -> Outcome {
+        loop {
+            // SAFETY: the token makes us the consumer.
+            match unsafe { self.mailbox().queue.pop_patiently() } {
+                Popped::Item(instruction) => {
+                    self.turn.counters.dropped.add(1);
+                    if !unwind::drop_user_value(instruction) {
+                        self.turn.counters.panics.add(1);
+                    }
+                }
+                Popped::Unwritten => {
+                    self.turn.counters.unwritten.add(1);
+                    self.turn.waits_for_others = true;
+                    return Outcome::Again;
+                }
+                Popped::Empty => break,
+            }
+        }
+        self.leave();
+        Outcome::Ended
+    }
+
+    /// The last act: the machine is no more.
+    fn leave(&mut self) {
+        let header = self.header();
+        self.turn.counters.ended.add(1);
+        if self.cell.joined {
+            self.turn.pool.partners.leave(self.cell.shared_value);
+        }
+        self.turn.pool.registry.leave(header.slot);
+        // Who waits for the end hears of it last, when count and hooks are done.
+        header.held.end();
+        // SeqCst: pairs with the fence in `MachineHandle`'s wait: either this look finds the side box with the watcher, or
+        // the watcher finds the end.
+        fence(Ordering::SeqCst);
+        let Some(side) = header.side_if_any() else { return };
+        let watchers = std::mem::take(&mut lock(&side.end).watchers);
+        for watcher in watchers {
+            if let Err(message) = unwind::user_code(move || watcher.wake()) {
+                tracing::error!(%message, "a waker panicked; the runtime goes on");
+            }
+        }
+    }
+}
+

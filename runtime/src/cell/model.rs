@@ -1,0 +1,1 @@
+//! loom models of this folder's protocol.

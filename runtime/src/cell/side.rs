@@ -1,0 +1,47 @@
+//! The side box: what most machines never need, allocated when one does.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::ControlMessage;
+use crate::sync::{AtomicU64, Mutex, lock};
+
+/// Name, control lane, end and waiting statistics of one cell.
+pub(crate) struct Side {
+    pub(crate) name: Mutex<Option<Arc<str>>>,
+    pub(crate) control: Mutex<Vec<ControlMessage>>,
+    pub(crate) end: Mutex<End>,
+    /// How often this machine was parked on a full mailbox.
+    pub(crate) parks: AtomicU64,
+    /// Nanoseconds that it was parked, in all.
+    pub(crate) parked_ns: AtomicU64,
+    /// When it was parked last, on the pool's clock.
+    pub(crate) parked_since_ns: AtomicU64,
+}
+
+/// How the machine ended, and who waits to hear it.
+#[derive(Default)]
+pub(crate) struct End {
+    /// The text of a failure or panic, known before the end.
+    pub(crate) message: Option<Arc<str>>,
+    pub(crate) watchers: Vec<Waker>,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            name: Mutex::new(None),
+            control: Mutex::new(Vec::new()),
+            end: Mutex::new(End::default()),
+            parks: AtomicU64::new(0),
+            parked_ns: AtomicU64::new(0),
+            parked_since_ns: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Side {
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        lock(&self.name).clone()
+    }
+}

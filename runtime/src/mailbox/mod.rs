@@ -1,0 +1,13 @@
+#![doc = include_str!("README.md")]
+
+mod block;
+mod pool;
+mod queue;
+pub(crate) mod word;
+
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use queue::{Announce, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};

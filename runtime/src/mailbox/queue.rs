@@ -1,0 +1,535 @@
+//! The bounded queue: push by anyone, pop and rest by the one consumer.
+//!
+//! The protocol is told in this folder's README; the bits stand in `word.rs`, the life of a block in `block.rs`.
+
+use std::ptr::{self, NonNull};
+
+use super::block::Block;
+use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering};
+use crate::tuning::UNWRITTEN_SPINS;
+
+/// An unbounded mailbox: a capacity that the index never reaches.
+pub(crate) const UNBOUNDED: u64 = u64::MAX >> 8;
+
+/// What a push may do when the mailbox holds its capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Give the instruction back: threads, futures, `try_send`.
+    Capacity,
+    /// Go on up to this many instructions: a machine, which is parked afterwards.
+    Overflow(u64),
+    /// Below this index: the consumer, which hands over a waiter's instruction before it publishes the room.
+    Below(u64),
+}
+
+/// What a push that succeeded obliges its caller to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Pushed {
+    /// The consumer was at rest, and nobody else will schedule it.
+    pub(crate) wake: Wake,
+    /// The mailbox is over its capacity: a machine that pushed is to be parked.
+    pub(crate) over: bool,
+}
+
+/// Who took IDLE away owes the consumer its place in a run queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Wake {
+    /// Schedule the consumer.
+    Schedule,
+    /// It is queued, running or held: somebody else owes it.
+    Nothing,
+}
+
+/// Why a push did not happen; the instruction comes back.
+#[derive(Debug)]
+pub(crate) enum Refused<P> {
+    Full(P),
+    Limit(P),
+    Closed(P),
+}
+
+/// What the consumer found.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Popped<P> {
+    Item(P),
+    /// Nothing was claimed beyond what was read.
+    Empty,
+    /// The next slot is claimed, and its producer has not written it yet.
+    Unwritten,
+}
+
+/// How the consumer's attempt to rest ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Rest {
+    /// At rest: from here on the next producer schedules the consumer, and the cell is not ours to touch.
+    Rested,
+    /// Something was pushed meanwhile.
+    Busy,
+    /// Somebody waits for room.
+    Waiters,
+    /// The control lane was filled.
+    Control,
+    /// Closed: nothing will ever be pushed again.
+    Closed,
+}
+
+/// What became of an attempt to say "I wait for room".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Announce {
+    /// WAITERS is set: the consumer will not rest before it has looked at the waiters.
+    Announced,
+    /// There is room again, or the consumer rests: no reason to wait.
+    Room,
+    /// No instruction will ever be taken again.
+    Closed,
+}
+
+pub(crate) struct Queue<P> {
+    /// Index and bits: see `word.rs`. Every change is a compare-and-swap but the unlocking store.
+    tail: AtomicU64,
+    /// min(limit, end of the tail block): below it a push needs no more than its claim. Written under LOCK.
+    end: AtomicU64,
+    /// Index behind the last slot of the tail block. Written under LOCK.
+    block_end: AtomicU64,
+    /// The block that holds the slots below `block_end`; stale while BARE. Written under LOCK.
+    tail_block: AtomicPtr<Block<P>>,
+    /// Growth step of the next block. Written under LOCK, and by the rest step.
+    step: AtomicU32,
+
+    /// head + capacity, published by the consumer from time to time.
+    limit: AtomicU64,
+    /// Index of the next slot to read. Written by the consumer alone.
+    head: AtomicU64,
+    /// The block that holds `head`, null while there is none. Written by the consumer, and under LOCK by the push
+    /// that finds BARE.
+    head_block: AtomicPtr<Block<P>>,
+    capacity: u64,
+}
+
+impl<P> Queue<P> {
+    /// An empty queue whose consumer is at rest (`idle`) or owned by the caller.
+    pub(crate) fn new(capacity: u64, idle: bool) -> Self {
+        let bits = if idle { BARE | IDLE } else { BARE };
+        Self {
+            tail: AtomicU64::new(bits),
+            end: AtomicU64::new(0),
+            block_end: AtomicU64::new(0),
+            tail_block: AtomicPtr::new(ptr::null_mut()),
+            step: AtomicU32::new(0),
+            limit: AtomicU64::new(capacity),
+            head: AtomicU64::new(0),
+            head_block: AtomicPtr::new(ptr::null_mut()),
+            capacity,
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Instructions claimed and not yet read; exact only for a caller who knows that nobody pushes or pops.
+    pub(crate) fn len(&self) -> u64 {
+        // Relaxed: a figure for people and heuristics, nothing is read on the strength of it. The head first: the
+        // other way round it could overtake the tail that was read.
+        let head = self.head.load(Ordering::Relaxed);
+        Tail(self.tail.load(Ordering::Relaxed)).index().saturating_sub(head)
+    }
+
+    pub(crate) fn tail(&self) -> Tail {
+        // Acquire: pairs with the AcqRel of whoever set the bits: who sees CLOSED sees the reason stored before it.
+        Tail(self.tail.load(Ordering::Acquire))
+    }
+
+    // ---- producers ----
+
+    /// Adds `value`.
+    #[inline]
+    pub(crate) fn push(&self, value: P, bound: Bound) -> Result<Pushed, Refused<P>> {
+        // Acquire: pairs with the Release that unlocks after a block was installed, so that `end` and `tail_block` are
+        // at least as new as the word; if they are newer, the claim below fails.
+        let tail = Tail(self.tail.load(Ordering::Acquire));
+        if !tail.has(CLOSED | LOCK | BARE) && tail.index() < self.end.load(Ordering::Relaxed) {
+            let block = self.tail_block.load(Ordering::Relaxed);
+            // AcqRel: Acquire as above, and to see what the resting consumer left behind; Release so that the consumer
+            // whose rest step reads this word sees what this thread did before.
+            let claimed = self.tail.compare_exchange(
+                tail.0,
+                tail.claimed().0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            if claimed.is_ok() {
+                // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
+                // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
+                // is alive until the ready mark.
+                unsafe { Block::write(NonNull::new_unchecked(block), tail.index(), value) };
+                return Ok(Pushed { wake: wake_of(tail), over: false });
+            }
+        }
+        self.push_slow(value, bound)
+    }
+
+    #[cold]
+    fn push_slow(&self, value: P, bound: Bound) -> Result<Pushed, Refused<P>> {
+        let mut spare = Spare::default();
+        let mut backoff = Backoff::new();
+        loop {
+            // Acquire: as in `push`.
+            let tail = Tail(self.tail.load(Ordering::Acquire));
+            if tail.has(CLOSED) {
+                return Err(Refused::Closed(value));
+            }
+            if tail.has(LOCK) {
+                backoff.wait();
+                continue;
+            }
+            let index = tail.index();
+            // Relaxed: the limit is a number; slots are not reused on the strength of it.
+            let limit = self.limit.load(Ordering::Relaxed);
+            let over = index >= limit;
+            if over {
+                match bound {
+                    Bound::Capacity => return Err(Refused::Full(value)),
+                    Bound::Overflow(hard) if index - (limit - self.capacity) >= hard => {
+                        return Err(Refused::Limit(value));
+                    }
+                    Bound::Below(index_end) if index >= index_end => return Err(Refused::Full(value)),
+                    Bound::Overflow(_) | Bound::Below(_) => {}
+                }
+            }
+            let pushed = Pushed { wake: wake_of(tail), over };
+            // Relaxed: written under LOCK; the Acquire above saw the unlocking of whoever wrote it last.
+            let within_block = !tail.has(BARE) && index < self.block_end.load(Ordering::Relaxed);
+            if within_block {
+                let block = self.tail_block.load(Ordering::Relaxed);
+                // Only a push below the limit may move `end`; one above it claims its slot and leaves `end` as it is.
+                let next = if over { tail.claimed() } else { tail.claimed().with(LOCK) };
+                if !self.exchange(tail, next) {
+                    continue;
+                }
+                if !over {
+                    let end = self.block_end.load(Ordering::Relaxed).min(limit);
+                    self.end.store(end, Ordering::Relaxed);
+                    self.unlock(next);
+                }
+                // SAFETY: as in `push`.
+                unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
+                return Ok(pushed);
+            }
+            // Relaxed: a hint; any size is right.
+            let step = self.step.load(Ordering::Relaxed);
+            let block = spare.take_or_allocate(index, Block::<P>::slots_at(step));
+            let next = tail.claimed().without(BARE).with(LOCK);
+            if !self.exchange(tail, next) {
+                spare.keep(block);
+                continue;
+            }
+            self.install(block, tail, limit, step);
+            self.unlock(next);
+            // SAFETY: installed by this very push for this index.
+            unsafe { Block::write(block, index, value) };
+            return Ok(pushed);
+        }
+    }
+
+    /// Publishes a block for the index just claimed. Runs inside the LOCK window.
+    fn install(&self, block: NonNull<Block<P>>, before: Tail, limit: u64, step: u32) {
+        let block_end = before.index() + Block::<P>::slots_at(step) as u64;
+        if before.has(BARE) {
+            // Release: pairs with the consumer's Acquire in `pop`: the header of the block is written before.
+            self.head_block.store(block.as_ptr(), Ordering::Release);
+        } else {
+            let last = self.tail_block.load(Ordering::Relaxed);
+            // Release: pairs with the consumer's Acquire of `next` in `pop`. From here on the consumer may free `last`.
+            // SAFETY: not BARE when the claim succeeded, and the consumer moves on or rests only after it finds `next`
+            // or an unchanged index: `last` is alive until this store.
+            unsafe { (*last).next.store(block.as_ptr(), Ordering::Release) };
+        }
+        // Relaxed: published by the unlocking Release store.
+        self.tail_block.store(block.as_ptr(), Ordering::Relaxed);
+        self.block_end.store(block_end, Ordering::Relaxed);
+        self.end.store(block_end.min(limit), Ordering::Relaxed);
+        self.step.store(step + 1, Ordering::Relaxed);
+    }
+
+    fn unlock(&self, locked: Tail) {
+        // Release: pairs with the Acquire of the next push. A plain store is enough, as everybody else waits for LOCK.
+        self.tail.store(locked.without(LOCK).0, Ordering::Release);
+    }
+
+    fn exchange(&self, from: Tail, to: Tail) -> bool {
+        // AcqRel: as for the claim in `push`. Relaxed on failure: the caller looks again.
+        self.tail.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Changes the bits of the word, waiting for LOCK; `change` may refuse.
+    fn update<R>(&self, mut change: impl FnMut(Tail) -> Result<Tail, R>) -> Result<Tail, R> {
+        let mut backoff = Backoff::new();
+        loop {
+            let tail = self.tail();
+            if tail.has(LOCK) {
+                backoff.wait();
+                continue;
+            }
+            let next = change(tail)?;
+            if self.exchange(tail, next) {
+                return Ok(tail);
+            }
+        }
+    }
+
+    /// Refuses every later push. The first to close learns whether it must schedule the consumer.
+    pub(crate) fn close(&self) -> Wake {
+        match self.update(|tail| Ok::<_, ()>(tail.with(CLOSED).without(IDLE))) {
+            Ok(before) => wake_of(before),
+            Err(()) => Wake::Nothing,
+        }
+    }
+
+    /// Says that the control lane was filled. None: the mailbox is closed, and nobody may look at the lane any more.
+    pub(crate) fn post_control(&self) -> Option<Wake> {
+        let posted = self.update(|tail| {
+            if tail.has(CLOSED) { Err(()) } else { Ok(tail.with(CONTROL).without(IDLE)) }
+        });
+        posted.ok().map(wake_of)
+    }
+
+    /// Sets WAITERS if there is a reason to wait. The caller holds the waiter lock.
+    ///
+    /// `low_water`: with this many instructions or fewer there is no reason.
+    pub(crate) fn announce_waiter(&self, low_water: u64) -> Announce {
+        let announced = self.update(|tail| {
+            if tail.has(CLOSED) {
+                return Err(Announce::Closed);
+            }
+            // Relaxed: a head that is too old makes the caller wait although there is room; the consumer that moved it
+            // finds WAITERS when it next releases or rests.
+            let length = tail.index().saturating_sub(self.head.load(Ordering::Relaxed));
+            if tail.has(IDLE) || length <= low_water { Err(Announce::Room) } else { Ok(tail.with(WAITERS)) }
+        });
+        match announced {
+            Ok(_) => Announce::Announced,
+            Err(reason) => reason,
+        }
+    }
+
+    /// As [`announce_waiter`](Self::announce_waiter), for those who may not exceed the published limit.
+    pub(crate) fn announce_waiter_at_limit(&self) -> Announce {
+        let announced = self.update(|tail| {
+            if tail.has(CLOSED) {
+                return Err(Announce::Closed);
+            }
+            // Relaxed: a limit that is too old is as good as a full mailbox: see `announce_waiter`.
+            let full = tail.index() >= self.limit.load(Ordering::Relaxed);
+            if tail.has(IDLE) || !full { Err(Announce::Room) } else { Ok(tail.with(WAITERS)) }
+        });
+        match announced {
+            Ok(_) => Announce::Announced,
+            Err(reason) => reason,
+        }
+    }
+
+    /// Clears WAITERS. The caller holds the waiter lock and found the list empty.
+    pub(crate) fn clear_waiters(&self) {
+        let _ = self.update(|tail| Ok::<_, ()>(tail.without(WAITERS)));
+    }
+
+    // ---- the consumer ----
+
+    /// Takes the next instruction.
+    ///
+    /// # Safety
+    /// The caller is the consumer: it holds the run token, or owns the receiver.
+    #[inline]
+    pub(crate) unsafe fn pop(&self) -> Popped<P> {
+        // Relaxed: only the consumer writes it, and the token came with Acquire.
+        let head = self.head.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release in `install`.
+        let Some(mut block) = NonNull::new(self.head_block.load(Ordering::Acquire)) else {
+            return self.nothing_at(head);
+        };
+        // SAFETY: the head block is alive while the consumer holds it (invariant 4 of block.rs).
+        if head - unsafe { Block::base(block) } == unsafe { Block::slots(block) } {
+            // Acquire: pairs with the Release in `install`.
+            // SAFETY: as above.
+            let Some(next) = NonNull::new(unsafe { block.as_ref() }.next.load(Ordering::Acquire)) else {
+                return self.nothing_at(head);
+            };
+            // Relaxed: not BARE, so nobody but the consumer looks at it.
+            self.head_block.store(next.as_ptr(), Ordering::Relaxed);
+            // SAFETY: every slot was read, and the store of `next` was the producers' last access (invariant 3).
+            unsafe { Block::free(block) };
+            block = next;
+        }
+        // SAFETY: the block holds `head`, which was not read before; this is the consumer.
+        match unsafe { Block::read(block, head) } {
+            Some(value) => {
+                self.head.store(head + 1, Ordering::Relaxed);
+                Popped::Item(value)
+            }
+            None => self.nothing_at(head),
+        }
+    }
+
+    fn nothing_at(&self, head: u64) -> Popped<P> {
+        if self.tail().index() == head { Popped::Empty } else { Popped::Unwritten }
+    }
+
+    /// As `pop`, with a short wait for a producer that is between its claim and its write.
+    ///
+    /// # Safety
+    /// As for `pop`.
+    #[inline]
+    pub(crate) unsafe fn pop_patiently(&self) -> Popped<P> {
+        for _ in 0..UNWRITTEN_SPINS {
+            // SAFETY: the caller is the consumer.
+            match unsafe { self.pop() } {
+                Popped::Unwritten if !cfg!(loom) => crate::sync::spin_loop(),
+                other => return other,
+            }
+        }
+        Popped::Unwritten
+    }
+
+    /// Publishes room: instructions below the returned limit fit.
+    pub(crate) fn publish_limit(&self) -> u64 {
+        let limit = self.next_limit();
+        // Relaxed: a number; a producer that misses it waits, and the consumer looks for waiters before it rests.
+        self.limit.store(limit, Ordering::Relaxed);
+        limit
+    }
+
+    /// The limit that `publish_limit` would publish.
+    pub(crate) fn next_limit(&self) -> u64 {
+        self.head.load(Ordering::Relaxed).saturating_add(self.capacity)
+    }
+
+    /// Whether a quarter of the capacity was read since the limit was last published.
+    #[inline]
+    pub(crate) fn limit_is_stale(&self) -> bool {
+        let unpublished = self.next_limit() - self.limit.load(Ordering::Relaxed);
+        unpublished > self.capacity / 4
+    }
+
+    /// Clears CONTROL; the consumer looks at the lane afterwards, never before.
+    pub(crate) fn clear_control(&self) {
+        let _ = self.update(|tail| Ok::<_, ()>(tail.without(CONTROL)));
+    }
+
+    /// Rests: gives the storage back, and from now on the next event schedules the consumer.
+    ///
+    /// After [`Rest::Rested`] the caller touches nothing of the cell: another worker may be running it already.
+    ///
+    /// # Safety
+    /// The caller is the consumer and found the mailbox empty.
+    pub(crate) unsafe fn rest(&self) -> Rest {
+        self.publish_limit();
+        let tail = self.tail();
+        let head = self.head.load(Ordering::Relaxed);
+        if tail.index() != head || tail.has(LOCK) {
+            return Rest::Busy;
+        }
+        if tail.has(CLOSED) {
+            return Rest::Closed;
+        }
+        if tail.has(CONTROL) {
+            return Rest::Control;
+        }
+        if tail.has(WAITERS) {
+            return Rest::Waiters;
+        }
+        // Cleared before the word says BARE: after that a push may write it at any time. And not where the word says
+        // BARE already (a control post woke the consumer): a push may be writing it now.
+        let mut block = ptr::null_mut();
+        if !tail.has(BARE) {
+            block = self.head_block.load(Ordering::Relaxed);
+            self.head_block.store(ptr::null_mut(), Ordering::Relaxed);
+            self.step.store(0, Ordering::Relaxed);
+        }
+        // The Release half publishes the two stores above, and all that the activation wrote, to the producer that
+        // clears IDLE and to the worker that it schedules.
+        if !self.exchange(tail, tail.with(IDLE | BARE)) {
+            if !tail.has(BARE) {
+                // Not BARE all the while, so no push has written the pointer.
+                self.head_block.store(block, Ordering::Relaxed);
+            }
+            return Rest::Busy;
+        }
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: a local pointer; BARE keeps every later claim off the block, and every earlier one was read
+            // (the index equalled the head).
+            unsafe { Block::free(block) };
+        }
+        Rest::Rested
+    }
+}
+
+impl<P> Drop for Queue<P> {
+    /// Drops what was never read, and the storage. Exclusive access: no claim is in flight.
+    fn drop(&mut self) {
+        loop {
+            // SAFETY: `&mut self`: there is no other consumer.
+            match unsafe { self.pop() } {
+                Popped::Item(value) => drop(value),
+                Popped::Empty => break,
+                Popped::Unwritten => {
+                    debug_assert!(false, "a queue is dropped with a claim in flight");
+                    break;
+                }
+            }
+        }
+        if let Some(block) = NonNull::new(self.head_block.load(Ordering::Relaxed)) {
+            // SAFETY: exclusive access, and every slot was read.
+            unsafe { Block::free(block) };
+        }
+    }
+}
+
+fn wake_of(before: Tail) -> Wake {
+    if before.has(IDLE) { Wake::Schedule } else { Wake::Nothing }
+}
+
+/// A block that was allocated for a claim that then failed.
+struct Spare<P>(Option<NonNull<Block<P>>>);
+
+impl<P> Default for Spare<P> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<P> Spare<P> {
+    /// The spare block, moved to `base`, if it is of the wanted size; else a new one.
+    fn take_or_allocate(&mut self, base: u64, slots: usize) -> NonNull<Block<P>> {
+        if let Some(block) = self.0.take() {
+            // SAFETY: never published: alive and ours alone.
+            if unsafe { Block::slots(block) } == slots as u64 {
+                // SAFETY: as above.
+                unsafe { Block::rebase(block, base) };
+                return block;
+            }
+            // SAFETY: as above.
+            unsafe { Block::free(block) };
+        }
+        Block::allocate(base, slots)
+    }
+
+    fn keep(&mut self, block: NonNull<Block<P>>) {
+        self.0 = Some(block);
+    }
+}
+
+impl<P> Drop for Spare<P> {
+    fn drop(&mut self) {
+        if let Some(block) = self.0.take() {
+            // SAFETY: never published: alive and ours alone.
+            unsafe { Block::free(block) };
+        }
+    }
+}

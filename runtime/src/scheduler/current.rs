@@ -1,0 +1,150 @@
+//! What this thread is at the moment: a worker of which pool, running which machine.
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::{Local, Pool};
+use crate::cell::{Header, MemRef};
+
+/// Nothing in here needs a destructor, so it can be read as long as the thread lives.
+struct Current {
+    pool: Cell<*const Pool>,
+    local: Cell<*const Local>,
+    machine: Cell<*const Header>,
+    /// Full receivers met in the running `receive`: two inline, the rest in a box.
+    noted: [Cell<*mut Header>; 2],
+    noted_more: Cell<*mut Vec<MemRef>>,
+}
+
+thread_local! {
+    static CURRENT: Current = const {
+        Current {
+            pool: Cell::new(ptr::null()),
+            local: Cell::new(ptr::null()),
+            machine: Cell::new(ptr::null()),
+            noted: [const { Cell::new(ptr::null_mut()) }; 2],
+            noted_more: Cell::new(ptr::null_mut()),
+        }
+    };
+}
+
+/// Makes this thread a worker of `pool` until the guard is dropped.
+pub(super) struct OnWorker(());
+
+impl OnWorker {
+    /// # Safety
+    /// `pool` and `local` outlive the guard, which is dropped on this thread.
+    pub(super) unsafe fn enter(pool: &Pool, local: &Local) -> Self {
+        CURRENT.with(|current| {
+            current.pool.set(pool);
+            current.local.set(local);
+        });
+        Self(())
+    }
+}
+
+impl Drop for OnWorker {
+    fn drop(&mut self) {
+        CURRENT.with(|current| {
+            current.pool.set(ptr::null());
+            current.local.set(ptr::null());
+        });
+    }
+}
+
+/// The machine that this thread runs, as long as the guard lives.
+pub(crate) struct InMachine(*const Header);
+
+impl InMachine {
+    /// The caller keeps `machine` alive while the guard lives.
+    pub(crate) fn enter(machine: &Header) -> Self {
+        Self(CURRENT.with(|current| current.machine.replace(machine)))
+    }
+}
+
+impl Drop for InMachine {
+    fn drop(&mut self) {
+        CURRENT.with(|current| current.machine.set(self.0));
+    }
+}
+
+/// Whether this thread runs user code of a machine: `receive`, a hook, a destructor.
+pub(crate) fn in_machine() -> bool {
+    CURRENT.with(|current| !current.machine.get().is_null())
+}
+
+/// A memory reference to the machine that this thread runs.
+pub(crate) fn machine() -> Option<MemRef> {
+    let machine = CURRENT.with(|current| current.machine.get());
+    // SAFETY: set by `InMachine`, whose caller keeps the cell alive.
+    NonNull::new(machine.cast_mut()).map(|cell| unsafe { MemRef::new(cell) })
+}
+
+/// Whether this thread is a worker of `pool`.
+#[inline]
+pub(crate) fn is_worker_of(pool: &Pool) -> bool {
+    CURRENT.with(|current| ptr::eq(current.pool.get(), pool))
+}
+
+/// The local queue of this worker, if the pool is its own.
+#[inline]
+pub(super) fn with_local<R>(pool: &Arc<Pool>, found: impl FnOnce(&Local) -> R) -> Option<R> {
+    CURRENT.with(|current| {
+        if !ptr::eq(current.pool.get(), &raw const **pool) {
+            return None;
+        }
+        // SAFETY: set together with the pool by `OnWorker`, which outlives neither.
+        unsafe { current.local.get().as_ref() }.map(found)
+    })
+}
+
+/// Notes a full receiver, once.
+pub(crate) fn note(receiver: &Header) {
+    CURRENT.with(|current| {
+        for noted in &current.noted {
+            if ptr::eq(noted.get(), receiver) {
+                return;
+            }
+            if noted.get().is_null() {
+                noted.set(MemRef::of(receiver).into_raw().as_ptr());
+                return;
+            }
+        }
+        let mut more = current.noted_more.get();
+        if more.is_null() {
+            more = Box::into_raw(Box::default());
+            current.noted_more.set(more);
+        }
+        // SAFETY: a box of this thread, taken out by `take_noted` only; no reference to it outlives this block.
+        let more = unsafe { &mut *more };
+        if !more.iter().any(|noted| ptr::eq::<Header>(&**noted, receiver)) {
+            more.push(MemRef::of(receiver));
+        }
+    });
+}
+
+/// Whether a full receiver was noted: one load, the answer after most instructions.
+#[inline]
+pub(crate) fn has_noted() -> bool {
+    CURRENT.with(|current| !current.noted[0].get().is_null())
+}
+
+/// The noted receivers, in the order they were met.
+pub(crate) fn take_noted() -> Vec<MemRef> {
+    CURRENT.with(|current| {
+        let mut all = Vec::new();
+        for noted in &current.noted {
+            if let Some(cell) = NonNull::new(noted.replace(ptr::null_mut())) {
+                // SAFETY: `note` stored the reference, and it is taken out once.
+                all.push(unsafe { MemRef::from_raw(cell) });
+            }
+        }
+        let more = current.noted_more.replace(ptr::null_mut());
+        if !more.is_null() {
+            // SAFETY: made by `note`, taken out once.
+            all.append(&mut *unsafe { Box::from_raw(more) });
+        }
+        all
+    })
+}

@@ -1,0 +1,226 @@
+#![doc = include_str!("README.md")]
+
+mod current;
+mod environment;
+mod launch;
+mod local;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use crossbeam_deque::{Injector, Steal};
+use crossbeam_utils::CachePadded;
+
+use crate::builder::Config;
+use crate::cell::{Registry, Scheduled};
+use crate::runtime::Handle;
+use crate::sleep::Sleep;
+use crate::stats::Counters;
+use environment::{Environment, System};
+
+pub(crate) use current::{InMachine, has_noted, in_machine, is_worker_of, machine, note, take_noted};
+pub(crate) use launch::{Launch, Workers};
+pub(crate) use local::{Local, Remote};
+
+/// How far the end of a pool has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Everything is welcome.
+    Running = 0,
+    /// Sends and connects from outside are refused; machines drain.
+    Draining = 1,
+    /// All machines are asked to end; nobody may connect.
+    Ending = 2,
+    /// The workers are gone.
+    Stopped = 3,
+}
+
+/// Everything that the workers of one runtime share.
+pub(crate) struct Pool {
+    phase: AtomicU8,
+    /// Workers exit once they find nothing to do.
+    exit: AtomicBool,
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) partners: crate::cell::Partners,
+    pub(crate) sleep: Sleep,
+    pub(crate) environment: Box<dyn Environment>,
+    injector: Injector<Scheduled>,
+    remotes: Box<[CachePadded<Remote>]>,
+    counters: Box<[CachePadded<Counters>]>,
+    /// Sends that were refused because the receiver had ended, by `send_cmd`.
+    pub(crate) lost: AtomicU64,
+    /// For `this_machine::runtime()`.
+    pub(crate) handle: std::sync::OnceLock<Weak<Handle>>,
+    pub(crate) observers: crate::stats::Observers,
+}
+
+impl Pool {
+    pub(crate) fn new(config: Config, remotes: Vec<Remote>) -> Self {
+        let workers = remotes.len();
+        Self {
+            phase: AtomicU8::new(Phase::Running as u8),
+            exit: AtomicBool::new(false),
+            config,
+            registry: Registry::new(),
+            partners: crate::cell::Partners::default(),
+            sleep: Sleep::new(workers),
+            environment: Box::new(System::new()),
+            injector: Injector::new(),
+            remotes: remotes.into_iter().map(CachePadded::new).collect(),
+            counters: (0..workers).map(|_| CachePadded::new(Counters::default())).collect(),
+            lost: AtomicU64::new(0),
+            handle: std::sync::OnceLock::new(),
+            observers: crate::stats::Observers::default(),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.remotes.len()
+    }
+
+    pub(crate) fn counters(&self) -> &[CachePadded<Counters>] {
+        &self.counters
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        // Acquire: pairs with the Release in `advance`.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            2 => Phase::Ending,
+            _ => Phase::Stopped,
+        }
+    }
+
+    /// Moves on to a later phase; false: it was there already.
+    pub(crate) fn advance(&self, to: Phase) -> bool {
+        // AcqRel: who sees the phase sees what led to it.
+        self.phase.fetch_max(to as u8, Ordering::AcqRel) < to as u8
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.environment.now_ns()
+    }
+
+    /// Machines that wait for a worker: an estimate while they move.
+    pub(crate) fn queued(&self) -> usize {
+        let local: usize = self.remotes.iter().map(|remote| remote.queued()).sum();
+        self.injector.len() + local
+    }
+
+    /// The one list of all sources that a sleeper would miss: for the last look before sleep, and for `wait_idle`.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.injector.is_empty()
+            || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+            || self.exit.load(Ordering::Acquire)
+    }
+
+    /// Puts a machine where any worker finds it.
+    pub(crate) fn inject(&self, machine: Scheduled) {
+        self.injector.push(machine);
+        self.sleep.notify();
+    }
+
+    fn steal_injected(&self, local: &Local) -> Option<Scheduled> {
+        loop {
+            match self.injector.steal_batch_and_pop(local.deque()) {
+                Steal::Success(machine) => return Some(machine),
+                Steal::Empty => return None,
+                // Not empty: somebody else moved. Giving up here could put the worker to sleep on top of work.
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Tells the workers to exit once nothing is left to run.
+    pub(crate) fn tell_workers_to_exit(&self) {
+        // Release: pairs with the Acquire in `has_work` and in the workers' shell.
+        self.exit.store(true, Ordering::Release);
+        self.sleep.wake_all();
+    }
+
+    /// Waits until no machine is queued or running. False: the deadline came first.
+    pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
+        self.sleep.wait_idle(deadline, || !self.has_work())
+    }
+}
+
+/// Queues a machine that was made runnable: locally where this thread is a worker of its pool, else through the
+/// injector of its pool.
+#[inline]
+pub(crate) fn schedule(machine: Scheduled) {
+    let header: *const crate::cell::Header = machine.header();
+    // SAFETY: the token keeps the cell alive until the machine has ended, and the pool is kept by the cell. Once the token is
+    // queued the cell may be gone at any time, so the pool's own reference is taken where it is used afterwards.
+    let Some(pool) = (unsafe { &*header }).pool() else { return wake_by_table(machine) };
+    let mut machine = Some(machine);
+    current::with_local(pool, |local| {
+        if let Some(machine) = machine.take() {
+            local.push_next_up(machine);
+        }
+    });
+    if let Some(machine) = machine {
+        // A reference of our own: as soon as the machine is in the queue it may run, end, and let go of the pool.
+        let pool = Arc::clone(pool);
+        pool.inject(machine);
+    }
+}
+
+/// Queues a machine that was held and is resumed: at the back, since others have waited meanwhile.
+pub(crate) fn requeue(machine: Scheduled) {
+    let header: *const crate::cell::Header = machine.header();
+    // SAFETY: as in `schedule`.
+    let Some(pool) = (unsafe { &*header }).pool() else { return wake_by_table(machine) };
+    let mut machine = Some(machine);
+    current::with_local(pool, |local| {
+        if let Some(machine) = machine.take() {
+            local.push_back_and_notify(machine);
+        }
+    });
+    if let Some(machine) = machine {
+        let pool = Arc::clone(pool);
+        pool.inject(machine);
+    }
+}
+
+/// Queues machines that were resumed together: the sleepers are woken once for all of them.
+pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
+    let mut one_pool: Option<Arc<Pool>> = None;
+    let mut count = 0;
+    for machine in machines {
+        let Some(pool) = machine.header().pool().cloned() else { return wake_by_table(machine) };
+        let mut machine = Some(machine);
+        current::with_local(&pool, |local| {
+            if let Some(machine) = machine.take() {
+                local.push_back(machine);
+            }
+        });
+        if let Some(machine) = machine {
+            pool.injector.push(machine);
+        }
+        // Waiters of one mailbox are mostly of one pool; another one's sleepers are woken at the border.
+        if let Some(before) = one_pool.replace(pool) {
+            if one_pool.as_ref().is_some_and(|now| !Arc::ptr_eq(now, &before)) {
+                before.sleep.notify_many(count);
+                count = 0;
+            }
+        }
+        count += 1;
+    }
+    if let Some(pool) = one_pool {
+        pool.sleep.notify_many(count);
+    }
+}
+
+/// A cell without a pool schedules itself: the models' cells do, and nobody else's.
+#[cold]
+fn wake_by_table(machine: Scheduled) {
+    let wake = machine.header().vtable.wake;
+    // SAFETY: the table belongs to the cell, and the token is handed over.
+    unsafe { wake(machine.into_cell()) }
+}

@@ -1,0 +1,297 @@
+//! Senders: the way into a mailbox.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use crate::backpressure::{self, SendFuture};
+use crate::cell::{MailboxCell, MemRef};
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::handle::MachineHandle;
+use crate::id::MachineId;
+use crate::mailbox::{Bound, Refused, UNBOUNDED, word};
+use crate::scheduler::{self, Phase};
+
+/// The way into one mailbox: one pointer, cheap to clone.
+///
+/// A machine lives as long as it has senders. Two senders are equal if they lead to the same mailbox.
+///
+/// ```
+/// let (sender, receiver) = d3_runtime::bounded(2);
+/// sender.send("one")?;
+/// assert_eq!(sender.len(), 1);
+/// assert_eq!(sender.capacity(), Some(2));
+/// assert_eq!(receiver.recv()?, "one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sender<P>(NonNull<MailboxCell<P>>);
+
+const _: () = assert!(size_of::<Option<Sender<u8>>>() == size_of::<usize>());
+
+// SAFETY: a sender moves instructions of type P to another thread, and shares nothing else that is bound to one.
+unsafe impl<P: Send> Send for Sender<P> {}
+// SAFETY: as above: every method may be called from many threads at once.
+unsafe impl<P: Send> Sync for Sender<P> {}
+impl<P> Unpin for Sender<P> {}
+impl<P> std::panic::UnwindSafe for Sender<P> {}
+impl<P> std::panic::RefUnwindSafe for Sender<P> {}
+
+impl<P> Sender<P> {
+    /// # Safety
+    /// The caller hands over one counted strong sender of a cell that is alive.
+    pub(crate) unsafe fn from_raw(cell: NonNull<MailboxCell<P>>) -> Self {
+        Self(cell)
+    }
+
+    pub(crate) fn cell(&self) -> &MailboxCell<P> {
+        // SAFETY: the strong senders together hold a memory reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Instructions in the mailbox that are not read yet: exact only while nobody sends or reads.
+    pub fn len(&self) -> usize {
+        self.cell().queue.len() as usize
+    }
+
+    /// Whether the mailbox is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the mailbox holds its capacity, so that [`try_send`](Self::try_send) would likely refuse.
+    pub fn is_full(&self) -> bool {
+        self.cell().queue.len() >= self.cell().queue.capacity()
+    }
+
+    /// How many instructions the mailbox holds before it is full; None: no bound.
+    pub fn capacity(&self) -> Option<usize> {
+        let capacity = self.cell().queue.capacity();
+        (capacity < UNBOUNDED).then_some(capacity as usize)
+    }
+
+    /// Whether no instruction will ever be taken again.
+    pub fn is_disconnected(&self) -> bool {
+        self.cell().queue.tail().has(word::CLOSED) || self.refused_from_here()
+    }
+
+    /// A sender that does not keep the machine alive.
+    pub fn downgrade(&self) -> WeakSender<P> {
+        WeakSender { cell: MemRef::of(&self.cell().header), kind: std::marker::PhantomData }
+    }
+
+    /// A handle to the machine, without the type of its instructions.
+    pub fn handle(&self) -> MachineHandle {
+        MachineHandle::new(MemRef::of(&self.cell().header))
+    }
+
+    /// The id of the mailbox and its machine.
+    pub fn id(&self) -> MachineId {
+        self.cell().header.id
+    }
+
+    /// d3 0.1.3's name for [`id`](Self::id).
+    #[deprecated(since = "0.2.0", note = "use `id`")]
+    pub fn get_id(&self) -> MachineId {
+        self.id()
+    }
+
+    /// A runtime that drains takes instructions from its own machines only.
+    #[inline]
+    fn refused_from_here(&self) -> bool {
+        match self.cell().header.pool() {
+            Some(pool) => pool.phase() != Phase::Running && !scheduler::is_worker_of(pool),
+            None => false,
+        }
+    }
+}
+
+impl<P: Send + 'static> Sender<P> {
+    /// Sends an instruction.
+    ///
+    /// A machine never waits here: if the mailbox is full the instruction is enqueued all the same, and the machine is parked
+    /// when its `receive` returns, until there is room. A thread waits until there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] if the machine has ended or the runtime takes nothing from outside any more;
+    /// [`SendError::Limit`] if a machine sends and the mailbox holds its hard limit. The instruction comes back.
+    #[inline]
+    pub fn send(&self, instruction: P) -> Result<(), SendError<P>> {
+        match self.push(instruction, Bound::Capacity) {
+            Ok(_) => Ok(()),
+            Err(Refused::Full(back)) => self.send_to_full(back),
+            Err(Refused::Limit(back)) => Err(SendError::Limit(back)),
+            Err(Refused::Closed(back)) => Err(SendError::Disconnected(back)),
+        }
+    }
+
+    #[cold]
+    fn send_to_full(&self, instruction: P) -> Result<(), SendError<P>> {
+        if !scheduler::in_machine() {
+            return backpressure::block_on_send(SendFuture::new(self.clone(), instruction));
+        }
+        let cell = self.cell();
+        match self.push(instruction, Bound::Overflow(cell.hard_limit)) {
+            Ok(over) => {
+                if over {
+                    scheduler::note(&cell.header);
+                }
+                Ok(())
+            }
+            Err(Refused::Full(back) | Refused::Limit(back)) => Err(SendError::Limit(back)),
+            Err(Refused::Closed(back)) => Err(SendError::Disconnected(back)),
+        }
+    }
+
+    /// Pushes, and schedules the consumer where the push owes it. Ok(true): over the capacity.
+    #[inline]
+    fn push(&self, instruction: P, bound: Bound) -> Result<bool, Refused<P>> {
+        if self.refused_from_here() {
+            return Err(Refused::Closed(instruction));
+        }
+        let cell = self.cell();
+        let pushed = cell.queue.push(instruction, bound)?;
+        cell.header.wake(pushed.wake);
+        Ok(pushed.over)
+    }
+
+    /// Sends an instruction if there is room. Never waits, never exceeds the capacity, in a machine or outside.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
+        match self.push(instruction, Bound::Capacity) {
+            Ok(_) => Ok(()),
+            Err(Refused::Full(back)) => Err(TrySendError::Full(back)),
+            Err(Refused::Limit(back)) => Err(TrySendError::Limit(back)),
+            Err(Refused::Closed(back)) => Err(TrySendError::Disconnected(back)),
+        }
+    }
+
+    /// Sends an instruction, waiting for room at most `timeout`. In a machine, which never waits, this is [`send`](Self::send).
+    ///
+    /// # Errors
+    /// [`SendTimeoutError::Timeout`] if there was no room in time; otherwise as for [`send`](Self::send).
+    pub fn send_timeout(&self, instruction: P, timeout: Duration) -> Result<(), SendTimeoutError<P>> {
+        if scheduler::in_machine() {
+            return self.send(instruction).map_err(timeout_error);
+        }
+        let Some(deadline) = Instant::now().checked_add(timeout) else {
+            return self.send(instruction).map_err(timeout_error);
+        };
+        let future = SendFuture::new(self.clone(), instruction);
+        match backpressure::block_on_send_until(future, deadline) {
+            Ok(None) => Ok(()),
+            Ok(Some(back)) => Err(SendTimeoutError::Timeout(back)),
+            Err(error) => Err(timeout_error(error)),
+        }
+    }
+
+    /// Sends an instruction when there is room: a future for any executor.
+    ///
+    /// It takes its place among those who wait when it is first polled. Dropped before it resolved it takes the
+    /// instruction back.
+    pub fn send_async(&self, instruction: P) -> SendFuture<P> {
+        SendFuture::new(self.clone(), instruction)
+    }
+}
+
+fn timeout_error<P>(error: SendError<P>) -> SendTimeoutError<P> {
+    match error {
+        SendError::Disconnected(back) => SendTimeoutError::Disconnected(back),
+        SendError::Limit(back) => SendTimeoutError::Limit(back),
+    }
+}
+
+impl<P> Clone for Sender<P> {
+    fn clone(&self) -> Self {
+        self.cell().add_sender();
+        Self(self.0)
+    }
+}
+
+impl<P> Drop for Sender<P> {
+    fn drop(&mut self) {
+        // SAFETY: this sender is counted, and given up here.
+        unsafe { MailboxCell::remove_sender(self.0) }
+    }
+}
+
+impl<P> PartialEq for Sender<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<P> Eq for Sender<P> {}
+
+impl<P> Hash for Sender<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<P> fmt::Debug for Sender<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("id", &self.id()).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A sender that does not keep the machine alive.
+///
+/// ```
+/// let (sender, _receiver) = d3_runtime::bounded::<u8>(1);
+/// let weak = sender.downgrade();
+/// assert_eq!(weak.upgrade(), Some(sender.clone()));
+/// drop(sender);
+/// assert_eq!(weak.upgrade(), None);
+/// ```
+pub struct WeakSender<P> {
+    cell: MemRef,
+    kind: std::marker::PhantomData<fn(P)>,
+}
+
+impl<P> WeakSender<P> {
+    /// # Safety
+    /// The cell is a `MailboxCell<P>`.
+    pub(crate) unsafe fn from_cell(cell: MemRef) -> Self {
+        Self { cell, kind: std::marker::PhantomData }
+    }
+
+    /// A strong sender; None once the last one is gone.
+    pub fn upgrade(&self) -> Option<Sender<P>> {
+        let cell = self.cell.as_ptr().cast::<MailboxCell<P>>();
+        // SAFETY: the memory reference keeps the cell, and it is of this type by construction.
+        unsafe { cell.as_ref() }.try_add_sender().then_some(Sender(cell))
+    }
+
+    /// The id of the mailbox and its machine.
+    pub fn id(&self) -> MachineId {
+        self.cell.id
+    }
+}
+
+impl<P> Clone for WeakSender<P> {
+    fn clone(&self) -> Self {
+        Self { cell: self.cell.clone(), kind: std::marker::PhantomData }
+    }
+}
+
+impl<P> fmt::Debug for WeakSender<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakSender").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Sends an instruction, and reports its loss instead of returning it: d3 0.1.3's `send_cmd`.
+///
+/// A loss is counted in the receiving runtime's statistics and written to the log.
+pub fn send_cmd<P: Send + 'static>(sender: &Sender<P>, instruction: P) {
+    if let Err(error) = sender.send(instruction) {
+        if let Some(pool) = sender.cell().header.pool() {
+            pool.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        tracing::info!(machine = %sender.id(), %error, "an instruction was not sent");
+    }
+}

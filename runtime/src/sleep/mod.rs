@@ -1,0 +1,280 @@
+#![doc = include_str!("README.md")]
+
+mod parker;
+
+#[cfg(all(test, loom))]
+mod model;
+
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, Thread, current_thread, fence, lock};
+use parker::Parker;
+
+const SEARCHING: u64 = 1;
+const SLEEPING: u64 = 1 << 32;
+
+/// A snapshot of the word.
+#[derive(Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    fn searching(self) -> usize {
+        (self.0 & (SLEEPING - 1)) as usize
+    }
+
+    fn sleeping(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Woken {
+    /// Woken, or work was there: the worker is counted as searching.
+    Searching,
+    /// The watch interval is over: the worker found something in a stuck slot, and is not counted.
+    Watched,
+}
+
+/// Whether the caller, who stopped searching, must look whether another search is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum LastSearcher {
+    Yes,
+    No,
+}
+
+struct Sleeper {
+    worker: usize,
+    thread: Thread,
+}
+
+/// Who sleeps and who searches, for one pool.
+pub(crate) struct Sleep {
+    /// Low half: searching; high half: sleeping. Sleeping changes under the lock of `sleepers` only.
+    counts: AtomicU64,
+    sleepers: Mutex<Vec<Sleeper>>,
+    parkers: Box<[Parker]>,
+    /// Signalled when the last worker falls asleep, for `wait_idle`.
+    all_asleep: Condvar,
+    /// Whether one sleeper wakes every slice to look at next-up slots.
+    watched: AtomicBool,
+}
+
+impl Sleep {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            counts: AtomicU64::new(0),
+            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            parkers: (0..workers).map(|_| Parker::new()).collect(),
+            all_asleep: Condvar::new(),
+            watched: AtomicBool::new(false),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        // Relaxed: every reader that acts on it has fenced before, or holds the lock.
+        Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// Workers that sleep.
+    pub(crate) fn sleeping(&self) -> usize {
+        self.counts().sleeping()
+    }
+
+    /// Work was put where a searcher finds it.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        // SeqCst: pairs with the fence in `sleep`; see the README. A weaker one lets the read below pass the store that
+        // put the work, and poster and sleeper miss each other.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        if counts.searching() == 0 && counts.sleeping() != 0 {
+            self.wake(1);
+        }
+    }
+
+    /// `count` machines were put where searchers find them.
+    pub(crate) fn notify_many(&self, count: usize) {
+        // SeqCst: as in `notify`.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        let wanted = count.saturating_sub(counts.searching()).min(counts.sleeping());
+        if wanted > 0 {
+            self.wake(wanted);
+        }
+    }
+
+    /// Wakes a sleeper to take the watch, if the seat is empty.
+    #[inline]
+    pub(crate) fn ask_for_watch(&self) {
+        // Relaxed: a hint; the README names what is lost by a stale one.
+        if !self.watched.load(Ordering::Relaxed) {
+            let counts = self.counts();
+            if counts.searching() == 0 && counts.sleeping() != 0 {
+                self.wake(1);
+            }
+        }
+    }
+
+    #[cold]
+    fn wake(&self, count: usize) {
+        for _ in 0..count {
+            let mut sleepers = lock(&self.sleepers);
+            let Some(sleeper) = sleepers.pop() else { return };
+            // Relaxed: the lock orders it among sleepers; the fences order it against posters.
+            self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
+            drop(sleepers);
+            self.parkers[sleeper.worker].unpark(&sleeper.thread);
+        }
+    }
+
+    /// Begins to search, unless half of the workers search already.
+    pub(crate) fn try_search(&self) -> bool {
+        if self.counts().searching() * 2 >= self.parkers.len().max(2) {
+            return false;
+        }
+        // Relaxed: the count is made good by the fence of whoever leaves it.
+        self.counts.fetch_add(SEARCHING, Ordering::Relaxed);
+        true
+    }
+
+    /// Stops searching, having found work.
+    pub(crate) fn found(&self) -> LastSearcher {
+        let before = Counts(self.counts.fetch_sub(SEARCHING, Ordering::Relaxed));
+        if before.searching() != 1 {
+            return LastSearcher::No;
+        }
+        // SeqCst: pairs with the posters' fence: one that read this worker as searching put its work before the look that
+        // the caller takes now.
+        fence(Ordering::SeqCst);
+        LastSearcher::Yes
+    }
+
+    /// Sleeps until work is posted. `searching`: the worker is counted as a searcher. `look` tells whether any source holds
+    /// work; `look_at_slots` is the watch's look, once per interval.
+    pub(crate) fn sleep(
+        &self,
+        worker: usize,
+        searching: bool,
+        watch_interval: Option<Duration>,
+        look: impl Fn() -> bool,
+        mut look_at_slots: impl FnMut() -> bool,
+    ) -> Woken {
+        self.announce(worker, searching);
+        // SeqCst: pairs with the fence in `notify`.
+        fence(Ordering::SeqCst);
+        if look() {
+            if self.withdraw(worker) {
+                self.counts.fetch_add(SEARCHING, Ordering::Relaxed);
+            } else {
+                // A poster picked us: its flag is set, or about to be.
+                self.parkers[worker].park();
+            }
+            return Woken::Searching;
+        }
+        self.signal_if_all_asleep();
+        while let Some(interval) = watch_interval.filter(|_| self.take_watch()) {
+            let notified = self.parkers[worker].park_timeout(interval);
+            if notified {
+                self.leave_watch();
+                return Woken::Searching;
+            }
+            if look_at_slots() && self.withdraw(worker) {
+                self.leave_watch();
+                return Woken::Watched;
+            }
+            self.leave_watch();
+        }
+        self.parkers[worker].park();
+        Woken::Searching
+    }
+
+    fn announce(&self, worker: usize, searching: bool) {
+        let mut sleepers = lock(&self.sleepers);
+        sleepers.push(Sleeper { worker, thread: current_thread() });
+        let change = if searching { SLEEPING.wrapping_sub(SEARCHING) } else { SLEEPING };
+        self.counts.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// Leaves the list; false: a poster picked this worker before.
+    fn withdraw(&self, worker: usize) -> bool {
+        let mut sleepers = lock(&self.sleepers);
+        let Some(at) = sleepers.iter().position(|sleeper| sleeper.worker == worker) else { return false };
+        sleepers.swap_remove(at);
+        self.counts.fetch_sub(SLEEPING, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes the watch seat if it is free and somebody runs.
+    fn take_watch(&self) -> bool {
+        if self.counts().sleeping() == self.parkers.len() {
+            return false;
+        }
+        // Relaxed: the seat guards nothing; two watchers or none cost time only.
+        !self.watched.swap(true, Ordering::Relaxed)
+    }
+
+    fn leave_watch(&self) {
+        self.watched.store(false, Ordering::Relaxed);
+    }
+
+    fn signal_if_all_asleep(&self) {
+        if self.counts().sleeping() == self.parkers.len() {
+            let _sleepers = lock(&self.sleepers);
+            self.all_asleep.notify_all();
+        }
+    }
+
+    /// Waits until all workers sleep and `quiet` (asked under the lock) says that every source is empty.
+    pub(crate) fn wait_idle(&self, deadline: Option<Instant>, quiet: impl Fn() -> bool) -> bool {
+        let mut sleepers = lock(&self.sleepers);
+        loop {
+            if sleepers.len() == self.parkers.len() && quiet() {
+                return true;
+            }
+            sleepers = match self.wait_for_sleep(sleepers, deadline) {
+                Some(sleepers) => sleepers,
+                None => return false,
+            };
+        }
+    }
+
+    #[cfg(not(loom))]
+    fn wait_for_sleep<'a>(
+        &self,
+        sleepers: crate::sync::MutexGuard<'a, Vec<Sleeper>>,
+        deadline: Option<Instant>,
+    ) -> Option<crate::sync::MutexGuard<'a, Vec<Sleeper>>> {
+        // Not only signalled: what empties the last source may be a worker that was never all asleep in between.
+        const LOOK_AGAIN: Duration = Duration::from_millis(50);
+        let mut wait = LOOK_AGAIN;
+        if let Some(deadline) = deadline {
+            let now = Instant::now();
+            if now >= deadline {
+                return None;
+            }
+            wait = wait.min(deadline - now);
+        }
+        let waited = self.all_asleep.wait_timeout(sleepers, wait);
+        Some(waited.unwrap_or_else(std::sync::PoisonError::into_inner).0)
+    }
+
+    #[cfg(loom)]
+    fn wait_for_sleep<'a>(
+        &self,
+        sleepers: crate::sync::MutexGuard<'a, Vec<Sleeper>>,
+        _deadline: Option<Instant>,
+    ) -> Option<crate::sync::MutexGuard<'a, Vec<Sleeper>>> {
+        self.all_asleep.wait(sleepers).ok()
+    }
+
+    /// Wakes everybody, for the stop.
+    pub(crate) fn wake_all(&self) {
+        // SeqCst: as in `notify`; the stop flag is the work.
+        fence(Ordering::SeqCst);
+        let sleeping = lock(&self.sleepers).len();
+        self.wake(sleeping);
+    }
+}

@@ -1,0 +1,10 @@
+//! Statistics: counters that cost a plain store, and snapshots of them.
+
+mod core_stats;
+mod counters;
+mod snapshot;
+
+pub(crate) use core_stats::{Observers, collect_reports};
+pub use core_stats::{CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats};
+pub(crate) use counters::Counters;
+pub use snapshot::{MachineInfo, RuntimeStats, WorkerStats};

@@ -1,0 +1,197 @@
+//! Snapshots for people and programs.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Counters;
+use crate::cell::Header;
+use crate::id::MachineId;
+use crate::mailbox::{UNBOUNDED, word};
+use crate::scheduler::Pool;
+use crate::sync::Ordering;
+
+/// What one worker has done since its runtime was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Runs of a machine.
+    pub activations: u64,
+    /// Instructions handed to machines.
+    pub instructions: u64,
+    /// Activations that ended because budget or time slice was used up.
+    pub exhausted: u64,
+    /// Machines parked on a full mailbox.
+    pub parks: u64,
+    /// Machines that gave way because parking them would have closed a ring.
+    pub ring_breaks: u64,
+    /// Batches of machines taken from other workers.
+    pub steals: u64,
+    /// Machines taken from behind another worker's long `receive`.
+    pub rescues: u64,
+    /// Times the worker went to sleep.
+    pub sleeps: u64,
+    /// How long it slept.
+    pub slept: Duration,
+    /// Activations that ended because a sender had not written what it claimed.
+    pub unwritten: u64,
+    /// Instructions that ended machines left unread.
+    pub dropped: u64,
+    /// Panics of machines, their hooks and destructors.
+    pub panics: u64,
+    /// Machines that ended.
+    pub ended: u64,
+}
+
+impl WorkerStats {
+    fn of(counters: &Counters) -> Self {
+        Self {
+            activations: counters.activations.get(),
+            instructions: counters.instructions.get(),
+            exhausted: counters.exhausted.get(),
+            parks: counters.parks.get(),
+            ring_breaks: counters.ring_breaks.get(),
+            steals: counters.steals.get(),
+            rescues: counters.rescues.get(),
+            sleeps: counters.sleeps.get(),
+            slept: Duration::from_nanos(counters.slept_ns.get()),
+            unwritten: counters.unwritten.get(),
+            dropped: counters.dropped.get(),
+            panics: counters.panics.get(),
+            ended: counters.ended.get(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.activations += other.activations;
+        self.instructions += other.instructions;
+        self.exhausted += other.exhausted;
+        self.parks += other.parks;
+        self.ring_breaks += other.ring_breaks;
+        self.steals += other.steals;
+        self.rescues += other.rescues;
+        self.sleeps += other.sleeps;
+        self.slept += other.slept;
+        self.unwritten += other.unwritten;
+        self.dropped += other.dropped;
+        self.panics += other.panics;
+        self.ended += other.ended;
+    }
+}
+
+/// A runtime at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuntimeStats {
+    /// Live (machine, instruction set) pairs.
+    pub machines: usize,
+    /// Machines that wait for a worker; an estimate while they move.
+    pub queued: usize,
+    /// Workers that sleep.
+    pub sleeping: usize,
+    /// Instructions that `send_cmd` could not send.
+    pub lost: u64,
+    /// Each worker, in order.
+    pub workers: Vec<WorkerStats>,
+}
+
+impl RuntimeStats {
+    pub(crate) fn of(pool: &Pool) -> Self {
+        Self {
+            machines: pool.registry.len(),
+            queued: pool.queued(),
+            sleeping: pool.sleep.sleeping(),
+            lost: pool.lost.load(Ordering::Relaxed),
+            workers: pool.counters().iter().map(|counters| WorkerStats::of(counters)).collect(),
+        }
+    }
+
+    /// All workers together.
+    pub fn total(&self) -> WorkerStats {
+        let mut total = WorkerStats::default();
+        self.workers.iter().for_each(|worker| total.add(worker));
+        total
+    }
+}
+
+impl fmt::Display for RuntimeStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "machines {}, queued {}, workers asleep {}", self.machines, self.queued, self.sleeping)?;
+        writeln!(f, "worker  activations  instructions      parks     steals     sleeps")?;
+        for (index, worker) in self.workers.iter().enumerate() {
+            writeln!(
+                f,
+                "{index:>6} {:>12} {:>13} {:>10} {:>10} {:>10}",
+                worker.activations, worker.instructions, worker.parks, worker.steals, worker.sleeps
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A machine at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MachineInfo {
+    /// Its id.
+    pub id: MachineId,
+    /// The name given by the machine builder.
+    pub name: Option<String>,
+    /// The type of its value.
+    pub machine: &'static str,
+    /// The type of its instructions.
+    pub instruction_set: &'static str,
+    /// Instructions not read yet.
+    pub len: usize,
+    /// What its mailbox holds before it is full; None: no bound.
+    pub capacity: Option<usize>,
+    /// Whether it has nothing to do.
+    pub at_rest: bool,
+    /// Whether it is parked on a full mailbox.
+    pub parked: bool,
+    /// The machine whose room it waits for.
+    pub waits_for: Option<MachineId>,
+    /// Whether somebody waits for its room.
+    pub has_waiters: bool,
+    /// How often it was parked.
+    pub parks: u64,
+    /// How long it was parked, in all.
+    pub parked_for: Duration,
+}
+
+impl MachineInfo {
+    pub(crate) fn of(header: &Header) -> Self {
+        let queue = header.queue();
+        let tail = queue.tail();
+        let side = header.side_if_any();
+        let parked = header.held.is_parked();
+        Self {
+            id: header.id,
+            name: side.and_then(|side| side.name()).map(|name| name.to_string()),
+            machine: (header.vtable.machine_type)(),
+            instruction_set: (header.vtable.instruction_set)(),
+            len: queue.len() as usize,
+            capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
+            at_rest: tail.has(word::IDLE),
+            parked,
+            waits_for: if parked { header.edge.follow().map(|receiver| receiver.id) } else { None },
+            has_waiters: tail.has(word::WAITERS),
+            parks: side.map_or(0, |side| side.parks.load(Ordering::Relaxed)),
+            parked_for: Duration::from_nanos(side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed))),
+        }
+    }
+}
+
+impl fmt::Display for MachineInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id, self.name.as_deref().unwrap_or(self.machine))?;
+        write!(f, " <{}> {}", self.instruction_set, self.len)?;
+        if let Some(capacity) = self.capacity {
+            write!(f, "/{capacity}")?;
+        }
+        match self.waits_for {
+            Some(receiver) => write!(f, " parked on {receiver}"),
+            None if self.at_rest => f.write_str(" at rest"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The one door to atomics, cells, locks and threads: std normally, loom under `--cfg loom`.
+//!
+//! Protocol code (mailbox, sleep, hold and resume, waiters) takes every shared word from here, so that a model
+//! checks the very code that runs. Process-wide statics and thread-locals use std directly: no model reaches them.
+
+#[cfg(not(loom))]
+mod imp {
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::thread::{Thread, current as current_thread, park, park_timeout, yield_now};
+
+    /// `std::cell::UnsafeCell` with loom's closure interface, so that a model sees each access.
+    #[derive(Debug)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `f` with a pointer for reading; the caller answers for what it does with it.
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Calls `f` with a pointer for writing; the caller answers for what it does with it.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(crate) use loom::thread::{Thread, current as current_thread, park, yield_now};
+
+    /// loom knows no time: a park with a timeout is a park that may return at once.
+    pub(crate) fn park_timeout(_limit: std::time::Duration) {
+        yield_now();
+    }
+}
+
+pub(crate) use imp::*;
+
+/// Locks `mutex`; a panic of another holder is no reason to stop, since no user code ever runs under one of our locks
+/// and a panic of the runtime itself aborts the process.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// Waits for another thread that is a few instructions away from done: spins a little, then gives up its slice.
+///
+/// Under loom every wait must yield, or the model explores the spinning for ever.
+pub(crate) struct Backoff {
+    turns: u32,
+}
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self { turns: 0 }
+    }
+
+    pub(crate) fn wait(&mut self) {
+        if cfg!(loom) || self.turns >= crate::tuning::SPINS_BEFORE_YIELD {
+            yield_now();
+        } else {
+            self.turns += 1;
+            spin_loop();
+        }
+    }
+}
