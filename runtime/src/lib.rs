@@ -32,6 +32,10 @@
 //! blocks), `cell` (the heap object, its references, the activation), `backpressure` (parking and rings), `scheduler` and `sleep`. Each of
 //! the core modules has a README with its protocol.
 
+// So that the derive names this crate alike inside and outside of it.
+#[allow(unused_extern_crates, reason = "used by what the derive emits in unit tests and modules of this crate")]
+extern crate self as d3_runtime;
+
 pub mod executor;
 pub mod machine_impl;
 pub mod this_machine;

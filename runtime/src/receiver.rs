@@ -50,11 +50,10 @@ impl<P: Send + 'static> ReceiverCell<P> {
     unsafe fn wake(cell: NonNull<Header>) {
         // SAFETY: the caller keeps the cell alive, and the table belongs to this type.
         let this = unsafe { cell.cast::<Self>().as_ref() };
-        if let Some(waker) = this.waker.take() {
-            if let Err(message) = unwind::user_code(move || waker.wake()) {
+        if let Some(waker) = this.waker.take()
+            && let Err(message) = unwind::user_code(move || waker.wake()) {
                 tracing::error!(%message, "a waker panicked; the sender goes on");
             }
-        }
     }
 
     unsafe fn free(cell: NonNull<Header>) {
@@ -116,7 +115,7 @@ fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
     // SAFETY: the header was made with one strong sender, and with the reference that a machine's token would hold: it
     // is the receiver's.
     unsafe {
-        (Sender::from_raw(cell), Receiver { cell: MemRef::from_raw(cell.cast()), kind: PhantomData })
+        (Sender::from_raw(cell), Receiver { cell: MemRef::from_raw(cell.cast()), one_thread: PhantomData })
     }
 }
 
@@ -125,7 +124,8 @@ fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
 /// Dropping it closes the channel: what was not received is dropped, and whoever waits for room gets the instruction back.
 pub struct Receiver<P: Send + 'static> {
     cell: MemRef,
-    kind: PhantomData<(fn() -> P, Cell<()>)>,
+    /// Not Sync: there is one consumer.
+    one_thread: PhantomData<Cell<P>>,
 }
 
 impl<P: Send + 'static> Receiver<P> {

@@ -12,7 +12,7 @@ use crate::sync::{Ordering, fence};
 #[must_use]
 pub(crate) enum Parked {
     /// The token is gone: whoever resumes the machine queues it.
-    Parked,
+    Waiting,
     /// There is room again, or the receiver has ended: the machine goes on.
     NotNeeded,
     /// The machine closed a ring and goes on in spite of the full mailbox.
@@ -24,7 +24,7 @@ pub(crate) enum Parked {
 /// Parks `me` until `receiver` has room.
 ///
 /// # Safety
-/// The caller holds the token of `me` and has finished everything that touches the machine. After [`Parked::Parked`] the token
+/// The caller holds the token of `me` and has finished everything that touches the machine. After [`Parked::Waiting`] the token
 /// is gone, and the caller may only drop `me`.
 pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
     // SAFETY: the receiver is alive through the reference, and its table fits its type; the rest is the caller's word.
@@ -37,7 +37,7 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
     fence(Ordering::SeqCst);
     let tail = me.queue().tail();
     if tail.has(word::CLOSED) && me.is_asked_to_end() {
-        return if take_back(me) { Parked::AskedToEnd } else { Parked::Parked };
+        return if take_back(me) { Parked::AskedToEnd } else { Parked::Waiting };
     }
     if tail.has(word::WAITERS) && ring::walk(me) == Walk::Ring {
         let names = ring::names(me);
@@ -46,7 +46,7 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
             return Parked::GaveWay;
         }
     }
-    Parked::Parked
+    Parked::Waiting
 }
 
 /// Tries to win one's own resume; true: the token is the caller's again, and nothing of the wait is left.

@@ -298,11 +298,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if self.private().stage == Stage::Leaving {
             return self.drain_rest();
         }
-        if self.private().stage == Stage::Fresh {
-            if let Err(outcome) = self.connect() {
+        if self.private().stage == Stage::Fresh
+            && let Err(outcome) = self.connect() {
                 return outcome;
             }
-        }
         if let Some(outcome) = self.park_on_full() {
             return outcome;
         }
@@ -328,11 +327,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     if self.mailbox().queue.limit_is_stale() {
                         self.make_room();
                     }
-                    if has_noted() {
-                        if let Some(outcome) = self.park_on_noted() {
+                    if has_noted()
+                        && let Some(outcome) = self.park_on_noted() {
                             return outcome;
                         }
-                    }
                     if self.turn.is_over() {
                         self.turn.counters.exhausted.add(1);
                         self.make_room();
@@ -415,11 +413,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             self.fail_with(EndCode::Panicked, message);
             return Err(self.end());
         }
-        if has_noted() {
-            if let Some(outcome) = self.park_on_noted() {
+        if has_noted()
+            && let Some(outcome) = self.park_on_noted() {
                 return Err(outcome);
             }
-        }
         Ok(())
     }
 
@@ -441,7 +438,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             // From here on the private part is not touched unless the machine turns out not to be parked.
             // SAFETY: the token is ours, and everything that touches the machine is finished.
             match unsafe { backpressure::park(&me, &receiver) } {
-                Parked::Parked => {
+                Parked::Waiting => {
                     counters.parks.add(1);
                     // Relaxed: a figure. Through a reference of our own: the machine may be running again.
                     me.side().parks.fetch_add(1, Ordering::Relaxed);

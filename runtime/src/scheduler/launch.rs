@@ -77,11 +77,10 @@ impl Launch {
                 thread = thread.stack_size(bytes);
             }
             let started = thread.spawn(move || {
-                if let Some(core) = core {
-                    if !core_affinity::set_for_current(core) {
+                if let Some(core) = core
+                    && !core_affinity::set_for_current(core) {
                         tracing::warn!(worker = index, core = core.id, "the system refused to pin a worker");
                     }
-                }
                 run(Worker::new(local));
                 drop(guard);
             });

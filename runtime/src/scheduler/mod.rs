@@ -204,12 +204,11 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
             pool.injector.push(machine);
         }
         // Waiters of one mailbox are mostly of one pool; another one's sleepers are woken at the border.
-        if let Some(before) = one_pool.replace(pool) {
-            if one_pool.as_ref().is_some_and(|now| !Arc::ptr_eq(now, &before)) {
+        if let Some(before) = one_pool.replace(pool)
+            && one_pool.as_ref().is_some_and(|now| !Arc::ptr_eq(now, &before)) {
                 before.sleep.notify_many(count);
                 count = 0;
             }
-        }
         count += 1;
     }
     if let Some(pool) = one_pool {

@@ -82,17 +82,15 @@ impl Worker {
     }
 
     fn find_own(&mut self) -> Option<Scheduled> {
-        if std::mem::take(&mut self.injector_first) || self.turn.is_multiple_of(INJECTOR_INTERVAL_TURNS) {
-            if let Some(machine) = self.local.pool.steal_injected(&self.local) {
+        if (std::mem::take(&mut self.injector_first) || self.turn.is_multiple_of(INJECTOR_INTERVAL_TURNS))
+            && let Some(machine) = self.local.pool.steal_injected(&self.local) {
                 return Some(machine);
             }
-        }
-        if self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued() {
-            if let Some(machine) = self.local.remote().take_next_up() {
+        if (self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued())
+            && let Some(machine) = self.local.remote().take_next_up() {
                 self.next_up_run += 1;
                 return Some(machine);
             }
-        }
         self.next_up_run = 0;
         if let Some(machine) = self.local.deque().pop() {
             return Some(machine);
@@ -181,13 +179,12 @@ impl Worker {
             let turns = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
             let stuck = *seen == turns && remote.has_next_up();
             *seen = turns;
-            if stuck {
-                if let Some(machine) = remote.take_next_up() {
+            if stuck
+                && let Some(machine) = remote.take_next_up() {
                     pool.counters[self.local.index].rescues.add(1);
                     self.local.push_back(machine);
                     return true;
                 }
-            }
         }
         false
     }

@@ -17,7 +17,6 @@ pub type CoreStatsSender = Sender<CoreStatsMessage>;
 
 /// The instruction set of statistics.
 #[derive(Clone, Copy, Debug, MachineImpl)]
-#[d3(crate = crate)]
 pub enum CoreStatsMessage {
     /// One worker.
     ExecutorStats(ExecutorStats),
