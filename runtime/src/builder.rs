@@ -146,9 +146,15 @@ impl RuntimeBuilder {
         if config.thread_name.contains('\0') {
             return Err(BuildError::BadThreadName(config.thread_name));
         }
-        config.workers = self.workers.or_else(workers_from_environment).unwrap_or_else(cores);
+        config.workers = self
+            .workers
+            .or_else(workers_from_environment)
+            .unwrap_or_else(cores);
         if config.workers > WORKERS_MAX {
-            return Err(BuildError::TooManyWorkers { wanted: config.workers, most: WORKERS_MAX });
+            return Err(BuildError::TooManyWorkers {
+                wanted: config.workers,
+                most: WORKERS_MAX,
+            });
         }
         Ok(config)
     }

@@ -15,7 +15,13 @@ use crate::sender::Sender;
 use crate::sync::lock;
 
 /// Enters a body into the pool and queues it, so that `connected` is called. The body comes back if the pool has ended.
-fn enter<P, B>(pool: &Arc<Pool>, body: B, capacity: u64, name: Option<String>, joined: bool) -> Result<Sender<P>, B>
+fn enter<P, B>(
+    pool: &Arc<Pool>,
+    body: B,
+    capacity: u64,
+    name: Option<String>,
+    joined: bool,
+) -> Result<Sender<P>, B>
 where
     P: Send + 'static,
     B: Body<P>,
@@ -72,8 +78,14 @@ impl Runtime {
         T: Machine<P> + ?Sized + 'static,
         P: MachineImpl,
     {
-        enter(self.pool(), Shared(Arc::clone(machine)), capacity, None, joined)
-            .unwrap_or_else(|_| disconnected())
+        enter(
+            self.pool(),
+            Shared(Arc::clone(machine)),
+            capacity,
+            None,
+            joined,
+        )
+        .unwrap_or_else(|_| disconnected())
     }
 
     /// The first mailbox of a shared value, for the default runtime, whose capacity is a setting of its own.
@@ -154,8 +166,14 @@ impl Runtime {
         T: MachineMut<P> + 'static,
         P: MachineImpl,
     {
-        enter(self.pool(), Owned(machine), self.default_capacity(), None, false)
-            .unwrap_or_else(|_| disconnected())
+        enter(
+            self.pool(),
+            Owned(machine),
+            self.default_capacity(),
+            None,
+            false,
+        )
+        .unwrap_or_else(|_| disconnected())
     }
 
     /// Connects a machine that owns its state, with settings of its own.
@@ -176,7 +194,13 @@ impl Runtime {
     /// # Ok::<(), d3_runtime::BuildError>(())
     /// ```
     pub fn machine<T>(&self, machine: T) -> MachineBuilder<'_, T> {
-        MachineBuilder { runtime: self, machine, capacity: Capacity::Default, name: None, accepts: PhantomData }
+        MachineBuilder {
+            runtime: self,
+            machine,
+            capacity: Capacity::Default,
+            name: None,
+            accepts: PhantomData,
+        }
     }
 }
 
@@ -224,8 +248,20 @@ impl<'a, T> MachineBuilder<'a, T, ()> {
         T: MachineMut<P> + 'static,
         P: MachineImpl,
     {
-        let Self { runtime, machine, capacity, name, accepts: _ } = self;
-        MachineBuilder { runtime, machine, capacity, name, accepts: PhantomData }
+        let Self {
+            runtime,
+            machine,
+            capacity,
+            name,
+            accepts: _,
+        } = self;
+        MachineBuilder {
+            runtime,
+            machine,
+            capacity,
+            name,
+            accepts: PhantomData,
+        }
     }
 }
 
@@ -242,8 +278,14 @@ where
             Capacity::Bounded(instructions) => at_least_one(instructions),
             Capacity::Unbounded => UNBOUNDED,
         };
-        enter(self.runtime.pool(), Owned(self.machine), capacity, self.name, false)
-            .unwrap_or_else(|_| disconnected())
+        enter(
+            self.runtime.pool(),
+            Owned(self.machine),
+            capacity,
+            self.name,
+            false,
+        )
+        .unwrap_or_else(|_| disconnected())
     }
 
     /// Connects the machine.
@@ -257,8 +299,14 @@ where
             Capacity::Bounded(instructions) => at_least_one(instructions),
             Capacity::Unbounded => UNBOUNDED,
         };
-        enter(self.runtime.pool(), Owned(self.machine), capacity, self.name, false)
-            .map_err(|_| BuildError::Stopped)
+        enter(
+            self.runtime.pool(),
+            Owned(self.machine),
+            capacity,
+            self.name,
+            false,
+        )
+        .map_err(|_| BuildError::Stopped)
     }
 }
 

@@ -192,10 +192,16 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ZeroCapacity => f.write_str("a mailbox capacity of 0: it must hold at least one instruction"),
-            Self::ZeroBudget => f.write_str("a budget of 0 instructions: it must allow at least one"),
+            Self::ZeroCapacity => {
+                f.write_str("a mailbox capacity of 0: it must hold at least one instruction")
+            }
+            Self::ZeroBudget => {
+                f.write_str("a budget of 0 instructions: it must allow at least one")
+            }
             Self::ZeroTimeSlice => f.write_str("a time slice of 0: it must be longer"),
-            Self::ZeroHardLimit => f.write_str("a hard limit of 0 times the capacity: it must be at least one"),
+            Self::ZeroHardLimit => {
+                f.write_str("a hard limit of 0 times the capacity: it must be at least one")
+            }
             Self::TooManyWorkers { wanted, most } => {
                 write!(f, "{wanted} workers: at most {most} can be had")
             }
@@ -236,11 +242,13 @@ pub enum EndReason {
 impl EndReason {
     pub(crate) fn of(header: &Header) -> Self {
         let message = || {
-            let message = header.side_if_any().and_then(|side| lock(&side.end).message.clone());
+            let message = header
+                .side_if_any()
+                .and_then(|side| lock(&side.end).message.clone());
             message.unwrap_or_else(|| Arc::from("no message"))
         };
         match header.end_code() {
-            EndCode::None => Self::NoSenders,
+            EndCode::None | EndCode::NoSenders => Self::NoSenders,
             EndCode::Stopped => Self::Stopped,
             EndCode::Shutdown => Self::Shutdown,
             EndCode::Failed => Self::Failed(message()),

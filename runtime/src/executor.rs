@@ -118,7 +118,9 @@ fn stop() -> Option<ShutdownReport> {
             return None;
         }
         if crate::scheduler::in_machine() {
-            tracing::error!("stop_server inside a machine: a machine may not wait for its own runtime");
+            tracing::error!(
+                "stop_server inside a machine: a machine may not wait for its own runtime"
+            );
             return None;
         }
         default.stopped = true;
@@ -144,7 +146,10 @@ where
     P: MachineImpl,
 {
     let machine = Arc::new(machine);
-    let sender = with_runtime(|runtime| runtime.first_connect(&machine, Some(capacity)), disconnected);
+    let sender = with_runtime(
+        |runtime| runtime.first_connect(&machine, Some(capacity)),
+        disconnected,
+    );
     (machine, sender)
 }
 
@@ -155,7 +160,10 @@ where
     P: MachineImpl,
 {
     let machine = Arc::new(machine);
-    let sender = with_runtime(|runtime| runtime.first_connect(&machine, None), disconnected);
+    let sender = with_runtime(
+        |runtime| runtime.first_connect(&machine, None),
+        disconnected,
+    );
     (machine, sender)
 }
 
@@ -166,7 +174,16 @@ where
     P: MachineImpl,
 {
     let capacity = capacity();
-    with_runtime(|runtime| runtime.machine(machine).capacity(capacity).accepts::<P>().connect(), disconnected)
+    with_runtime(
+        |runtime| {
+            runtime
+                .machine(machine)
+                .capacity(capacity)
+                .accepts::<P>()
+                .connect()
+        },
+        disconnected,
+    )
 }
 
 /// One more instruction set for a value: see [`Runtime::and_connect`].
@@ -184,7 +201,10 @@ where
     T: Machine<P> + ?Sized + 'static,
     P: MachineImpl,
 {
-    with_runtime(|runtime| runtime.and_connect_with_capacity(machine, capacity), disconnected)
+    with_runtime(
+        |runtime| runtime.and_connect_with_capacity(machine, capacity),
+        disconnected,
+    )
 }
 
 /// One more instruction set for a value: see [`Runtime::and_connect_unbounded`].
@@ -193,7 +213,10 @@ where
     T: Machine<P> + ?Sized + 'static,
     P: MachineImpl,
 {
-    with_runtime(|runtime| runtime.and_connect_unbounded(machine), disconnected)
+    with_runtime(
+        |runtime| runtime.and_connect_unbounded(machine),
+        disconnected,
+    )
 }
 
 fn disconnected<P: Send + 'static>() -> Sender<P> {
@@ -203,7 +226,10 @@ fn disconnected<P: Send + 'static>() -> Sender<P> {
 /// How many workers the default runtime has, or will have; 0: one per core.
 pub fn get_executor_count() -> usize {
     let default = default();
-    default.runtime.as_ref().map_or(default.executors, Runtime::workers)
+    default
+        .runtime
+        .as_ref()
+        .map_or(default.executors, Runtime::workers)
 }
 
 /// Sets the number of workers for the next start; 0: one per core.
@@ -232,25 +258,37 @@ pub fn set_default_channel_capacity(capacity: usize) {
 }
 
 /// What [`set_machine_count_estimate`] was told.
-#[deprecated(since = "0.2.0", note = "no estimate is needed any more; it has no effect")]
+#[deprecated(
+    since = "0.2.0",
+    note = "no estimate is needed any more; it has no effect"
+)]
 pub fn get_machine_count_estimate() -> usize {
     MACHINE_COUNT_ESTIMATE.load(Ordering::Relaxed)
 }
 
 /// Has no effect.
-#[deprecated(since = "0.2.0", note = "no estimate is needed any more; it has no effect")]
+#[deprecated(
+    since = "0.2.0",
+    note = "no estimate is needed any more; it has no effect"
+)]
 pub fn set_machine_count_estimate(count: usize) {
     MACHINE_COUNT_ESTIMATE.store(count, Ordering::Relaxed);
 }
 
 /// What [`set_selector_maintenance_duration`] was told.
-#[deprecated(since = "0.2.0", note = "there is no selector any more; it has no effect")]
+#[deprecated(
+    since = "0.2.0",
+    note = "there is no selector any more; it has no effect"
+)]
 pub fn get_selector_maintenance_duration() -> Duration {
     Duration::from_millis(SELECTOR_MAINTENANCE_MS.load(Ordering::Relaxed) as u64)
 }
 
 /// Has no effect.
-#[deprecated(since = "0.2.0", note = "there is no selector any more; it has no effect")]
+#[deprecated(
+    since = "0.2.0",
+    note = "there is no selector any more; it has no effect"
+)]
 pub fn set_selector_maintenance_duration(duration: Duration) {
     SELECTOR_MAINTENANCE_MS.store(duration.as_millis() as usize, Ordering::Relaxed);
 }
@@ -312,7 +350,9 @@ pub mod stats {
     /// Writes one line per machine to the log. In a machine, which may not wait, machines are described from outside.
     pub fn request_machine_info() {
         let Some(runtime) = running() else { return };
-        let machines = runtime.machine_reports(PATIENCE).unwrap_or_else(|_| runtime.machines());
+        let machines = runtime
+            .machine_reports(PATIENCE)
+            .unwrap_or_else(|_| runtime.machines());
         for machine in machines {
             tracing::info!(%machine, "machine");
         }

@@ -51,7 +51,10 @@ impl MachineHandle {
 
     /// The name given by the machine builder.
     pub fn name(&self) -> Option<String> {
-        self.0.side_if_any().and_then(|side| side.name()).map(|name| name.to_string())
+        self.0
+            .side_if_any()
+            .and_then(|side| side.name())
+            .map(|name| name.to_string())
     }
 
     /// The id of the machine.
@@ -81,7 +84,8 @@ impl MachineHandle {
         let waker = thread_waker();
         let mut ended = self.ended();
         loop {
-            if let Poll::Ready(reason) = Pin::new(&mut ended).poll(&mut Context::from_waker(&waker)) {
+            if let Poll::Ready(reason) = Pin::new(&mut ended).poll(&mut Context::from_waker(&waker))
+            {
                 return Ok(reason);
             }
             let Some(deadline) = deadline else {

@@ -33,7 +33,10 @@
 //! the core modules has a README with its protocol.
 
 // So that the derive names this crate alike inside and outside of it.
-#[allow(unused_extern_crates, reason = "used by what the derive emits in unit tests and modules of this crate")]
+#[allow(
+    unused_extern_crates,
+    reason = "used by what the derive emits in unit tests and modules of this crate"
+)]
 extern crate self as d3_runtime;
 
 pub mod executor;
@@ -64,8 +67,8 @@ pub use builder::RuntimeBuilder;
 pub use connect::MachineBuilder;
 pub use d3_derive::{InstructionSet, MachineImpl};
 pub use error::{
-    BuildError, EndReason, NotHere, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
-    TrySendError, WaitError,
+    BuildError, EndReason, NotHere, RecvError, RecvTimeoutError, SendError, SendTimeoutError,
+    TryRecvError, TrySendError, WaitError,
 };
 pub use handle::{Ended, MachineHandle};
 pub use id::MachineId;
@@ -73,5 +76,8 @@ pub use machine::{Machine, MachineImpl, MachineImpl as InstructionSet, MachineMu
 pub use receiver::{Iter, Receiver, TryIter, bounded, unbounded};
 pub use runtime::{Runtime, ShutdownReport};
 pub use sender::{Sender, WeakSender, send_cmd};
-pub use stats::{CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats, WorkerStats};
+pub use stats::{
+    CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats,
+    WorkerStats,
+};
 pub use uuid::Uuid;

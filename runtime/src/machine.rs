@@ -137,14 +137,20 @@ impl<P, T: Machine<P> + ?Sized> Machine<P> for Arc<T> {
 /// poisoned is taken all the same: the panic has ended the machine that held it.
 impl<P, T: MachineMut<P>> Machine<P> for Mutex<T> {
     fn receive(&self, instruction: P) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).receive(instruction);
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .receive(instruction);
     }
 
     fn connected(&self, id: Uuid) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).connected(id);
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .connected(id);
     }
 
     fn disconnected(&self) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).disconnected();
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .disconnected();
     }
 }

@@ -1,6 +1,8 @@
 //! d3 0.1.3's module of machine types: a thin line over the crate root.
 
-pub use crate::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use crate::error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 pub use crate::machine::{Machine, MachineImpl};
 pub use crate::receiver::Receiver;
 pub use crate::sender::Sender;

@@ -12,7 +12,9 @@ use atomic_waker::AtomicWaker;
 use futures_core::Stream;
 
 use crate::backpressure::{self, thread_waker};
-use crate::cell::{self, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn, VTable};
+use crate::cell::{
+    self, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn, VTable,
+};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::id::MachineId;
 use crate::mailbox::{Popped, Queue, Rest, UNBOUNDED, word};
@@ -51,9 +53,10 @@ impl<P: Send + 'static> ReceiverCell<P> {
         // SAFETY: the caller keeps the cell alive, and the table belongs to this type.
         let this = unsafe { cell.cast::<Self>().as_ref() };
         if let Some(waker) = this.waker.take()
-            && let Err(message) = unwind::user_code(move || waker.wake()) {
-                tracing::error!(%message, "a waker panicked; the sender goes on");
-            }
+            && let Err(message) = unwind::user_code(move || waker.wake())
+        {
+            tracing::error!(%message, "a waker panicked; the sender goes on");
+        }
     }
 
     unsafe fn free(cell: NonNull<Header>) {
@@ -115,7 +118,13 @@ fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
     // SAFETY: the header was made with one strong sender, and with the reference that a machine's token would hold: it
     // is the receiver's.
     unsafe {
-        (Sender::from_raw(cell), Receiver { cell: MemRef::from_raw(cell.cast()), one_thread: PhantomData })
+        (
+            Sender::from_raw(cell),
+            Receiver {
+                cell: MemRef::from_raw(cell.cast()),
+                one_thread: PhantomData,
+            },
+        )
     }
 }
 
@@ -230,7 +239,9 @@ impl<P: Send + 'static> Receiver<P> {
         match self.try_recv() {
             Ok(instruction) => return Ok(instruction),
             Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) if scheduler::in_machine() => return Err(RecvTimeoutError::InsideMachine),
+            Err(TryRecvError::Empty) if scheduler::in_machine() => {
+                return Err(RecvTimeoutError::InsideMachine);
+            }
             Err(TryRecvError::Empty) => {}
         }
         let waker = thread_waker();
@@ -345,7 +356,10 @@ impl<P: Send + 'static> Eq for Receiver<P> {}
 
 impl<P: Send + 'static> fmt::Debug for Receiver<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("id", &self.id()).field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("id", &self.id())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

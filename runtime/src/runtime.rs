@@ -43,7 +43,11 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn new(pool: Arc<Pool>, workers: Workers) -> Self {
-        Self { pool, workers, ended: Mutex::new(None) }
+        Self {
+            pool,
+            workers,
+            ended: Mutex::new(None),
+        }
     }
 
     fn shutdown(&self, timeout: Duration) -> ShutdownReport {
@@ -68,8 +72,10 @@ impl Handle {
 
         pool.advance(Phase::Ending);
         pool.registry.close();
-        pool.registry.for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
-        let last = deadline.map_or_else(Instant::now, |deadline| deadline.max(Instant::now())) + tuning::END_GRACE;
+        pool.registry
+            .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
+        let last = deadline.map_or_else(Instant::now, |deadline| deadline.max(Instant::now()))
+            + tuning::END_GRACE;
         // A machine that is being connected right now is in the registry before it is queued: look until all are gone.
         while pool.registry.len() > 0 && Instant::now() < last {
             pool.wait_idle(Some(last));
@@ -77,7 +83,9 @@ impl Handle {
         }
 
         pool.tell_workers_to_exit();
-        let detached = self.workers.join(last.max(Instant::now() + tuning::END_GRACE / 4));
+        let detached = self
+            .workers
+            .join(last.max(Instant::now() + tuning::END_GRACE / 4));
         pool.advance(Phase::Stopped);
 
         let after = RuntimeStats::of(pool);
@@ -99,7 +107,8 @@ impl Handle {
         let pool = &*self.pool;
         pool.advance(Phase::Ending);
         pool.registry.close();
-        pool.registry.for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
+        pool.registry
+            .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
         pool.tell_workers_to_exit();
         self.workers.detach();
     }
@@ -188,7 +197,9 @@ impl Runtime {
     /// All machines, described from outside while they run: figures of one machine may be of slightly different moments.
     pub fn machines(&self) -> Vec<MachineInfo> {
         let mut machines = Vec::with_capacity(self.machine_count());
-        self.pool().registry.for_each(|machine| machines.push(MachineInfo::of(&machine)));
+        self.pool()
+            .registry
+            .for_each(|machine| machines.push(MachineInfo::of(&machine)));
         machines
     }
 
@@ -228,7 +239,10 @@ impl Runtime {
     /// the report of the first. In a machine, which may not wait, nothing happens but that the report says so.
     pub fn shutdown(&self, timeout: Duration) -> ShutdownReport {
         if scheduler::in_machine() {
-            return ShutdownReport { refused: Some(WaitError::InsideMachine), ..ShutdownReport::default() };
+            return ShutdownReport {
+                refused: Some(WaitError::InsideMachine),
+                ..ShutdownReport::default()
+            };
         }
         self.0.shutdown(timeout)
     }
@@ -277,7 +291,11 @@ pub struct ShutdownReport {
 impl ShutdownReport {
     /// Whether everything ended in time and nothing was lost.
     pub fn is_clean(&self) -> bool {
-        self.refused.is_none() && self.quiet && self.dropped == 0 && self.left == 0 && self.detached.is_empty()
+        self.refused.is_none()
+            && self.quiet
+            && self.dropped == 0
+            && self.left == 0
+            && self.detached.is_empty()
     }
 }
 
@@ -298,7 +316,12 @@ impl fmt::Display for ShutdownReport {
             f.write_str("; the deadline came before all was quiet")?;
         }
         if !self.detached.is_empty() {
-            write!(f, "; still inside user code: {} ({} machines)", self.detached.join(", "), self.left)?;
+            write!(
+                f,
+                "; still inside user code: {} ({} machines)",
+                self.detached.join(", "),
+                self.left
+            )?;
         }
         Ok(())
     }

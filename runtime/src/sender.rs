@@ -77,7 +77,10 @@ impl<P> Sender<P> {
 
     /// A sender that does not keep the machine alive.
     pub fn downgrade(&self) -> WeakSender<P> {
-        WeakSender { cell: MemRef::of(&self.cell().header), kind: std::marker::PhantomData }
+        WeakSender {
+            cell: MemRef::of(&self.cell().header),
+            kind: std::marker::PhantomData,
+        }
     }
 
     /// A handle to the machine, without the type of its instructions.
@@ -173,7 +176,11 @@ impl<P: Send + 'static> Sender<P> {
     ///
     /// # Errors
     /// [`SendTimeoutError::Timeout`] if there was no room in time; otherwise as for [`send`](Self::send).
-    pub fn send_timeout(&self, instruction: P, timeout: Duration) -> Result<(), SendTimeoutError<P>> {
+    pub fn send_timeout(
+        &self,
+        instruction: P,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<P>> {
         if scheduler::in_machine() {
             return self.send(instruction).map_err(timeout_error);
         }
@@ -234,7 +241,10 @@ impl<P> Hash for Sender<P> {
 
 impl<P> fmt::Debug for Sender<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("id", &self.id()).field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("id", &self.id())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,6 +256,7 @@ impl<P> fmt::Debug for Sender<P> {
 /// assert_eq!(weak.upgrade(), Some(sender.clone()));
 /// drop(sender);
 /// assert_eq!(weak.upgrade(), None);
+/// assert_eq!(weak.upgrade(), None);
 /// ```
 pub struct WeakSender<P> {
     cell: MemRef,
@@ -256,14 +267,19 @@ impl<P> WeakSender<P> {
     /// # Safety
     /// The cell is a `MailboxCell<P>`.
     pub(crate) unsafe fn from_cell(cell: MemRef) -> Self {
-        Self { cell, kind: std::marker::PhantomData }
+        Self {
+            cell,
+            kind: std::marker::PhantomData,
+        }
     }
 
     /// A strong sender; None once the last one is gone.
     pub fn upgrade(&self) -> Option<Sender<P>> {
         let cell = self.cell.as_ptr().cast::<MailboxCell<P>>();
         // SAFETY: the memory reference keeps the cell, and it is of this type by construction.
-        unsafe { cell.as_ref() }.try_add_sender().then_some(Sender(cell))
+        let counted = unsafe { cell.as_ref() }.try_add_sender();
+        // Not `then_some`: it would make, and drop, a sender that was never counted.
+        counted.then(|| Sender(cell))
     }
 
     /// The id of the mailbox and its machine.
@@ -274,13 +290,18 @@ impl<P> WeakSender<P> {
 
 impl<P> Clone for WeakSender<P> {
     fn clone(&self) -> Self {
-        Self { cell: self.cell.clone(), kind: std::marker::PhantomData }
+        Self {
+            cell: self.cell.clone(),
+            kind: std::marker::PhantomData,
+        }
     }
 }
 
 impl<P> fmt::Debug for WeakSender<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSender").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("WeakSender")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 

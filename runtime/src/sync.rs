@@ -5,12 +5,15 @@
 
 #[cfg(not(loom))]
 mod imp {
+    pub(crate) use std::alloc::{alloc, dealloc};
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::thread::{Thread, current as current_thread, park, park_timeout, yield_now};
+    pub(crate) use std::thread::{
+        Thread, current as current_thread, park, park_timeout, yield_now,
+    };
 
     /// `std::cell::UnsafeCell` with loom's closure interface, so that a model sees each access.
     #[derive(Debug)]
@@ -38,13 +41,21 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
+    pub(crate) use loom::alloc::{alloc, dealloc};
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use loom::thread::{Thread, current as current_thread, park, yield_now};
+    pub(crate) use loom::thread::{Thread, current as current_thread, yield_now};
+
+    /// A park that may return at once, as std's may. loom's own loses a token (0.7.3: the release of any mutex that the
+    /// thread touched last resets it), and would report deadlocks that are none. A thread that is never woken
+    /// shows as a model that exceeds its number of branches.
+    pub(crate) fn park() {
+        yield_now();
+    }
 
     /// loom knows no time: a park with a timeout is a park that may return at once.
     pub(crate) fn park_timeout(_limit: std::time::Duration) {
@@ -83,4 +94,30 @@ impl Backoff {
             spin_loop();
         }
     }
+}
+
+/// Runs `body` under every schedule that loom finds with at most `preemptions` preemptions; None: under every schedule.
+#[cfg(all(test, loom))]
+pub(crate) fn model(
+    name: &str,
+    preemptions: Option<usize>,
+    body: impl Fn() + Sync + Send + 'static,
+) {
+    let schedules = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = std::sync::Arc::clone(&schedules);
+    let begun = std::time::Instant::now();
+    let mut builder = ::loom::model::Builder::new();
+    // The environment variable of loom wins, for who wants to look further.
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
+    builder.max_branches = 10_000;
+    builder.log = std::env::var_os("LOOM_LOG").is_some();
+    builder.check(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        body();
+    });
+    let schedules = schedules.load(std::sync::atomic::Ordering::Relaxed);
+    println!(
+        "model {name}: {schedules} schedules in {:.1} s",
+        begun.elapsed().as_secs_f32()
+    );
 }

@@ -22,7 +22,10 @@ pub fn id() -> Option<MachineId> {
 /// The name of the machine that runs on this thread, if its builder gave it one.
 pub fn name() -> Option<String> {
     let machine = scheduler::machine()?;
-    machine.side_if_any().and_then(|side| side.name()).map(|name| name.to_string())
+    machine
+        .side_if_any()
+        .and_then(|side| side.name())
+        .map(|name| name.to_string())
 }
 
 /// A handle to the machine that runs on this thread.
@@ -30,7 +33,9 @@ pub fn name() -> Option<String> {
 /// # Errors
 /// [`NotHere::NoMachine`] outside of a machine.
 pub fn handle() -> Result<MachineHandle, NotHere> {
-    scheduler::machine().map(MachineHandle::new).ok_or(NotHere::NoMachine)
+    scheduler::machine()
+        .map(MachineHandle::new)
+        .ok_or(NotHere::NoMachine)
 }
 
 /// A sender to the mailbox that is being served. Weak: a machine that keeps a strong sender to itself lives for ever.
@@ -96,12 +101,19 @@ pub fn fail(error: impl Display) -> Result<(), NotHere> {
 /// [`NotHere::NoMachine`] outside of a machine, [`NotHere::Ending`] if the last handle of the runtime is gone.
 pub fn runtime() -> Result<Runtime, NotHere> {
     let machine = scheduler::machine().ok_or(NotHere::NoMachine)?;
-    let handle = machine.pool().and_then(|pool| pool.handle.get()).and_then(std::sync::Weak::upgrade);
+    let handle = machine
+        .pool()
+        .and_then(|pool| pool.handle.get())
+        .and_then(std::sync::Weak::upgrade);
     handle.map(Runtime::from_handle).ok_or(NotHere::Ending)
 }
 
 /// Why the machine that runs on this thread ends: in `disconnected` and in destructors. None while it lives.
 pub fn end_reason() -> Option<EndReason> {
     let machine = scheduler::machine()?;
-    machine.queue().tail().has(crate::mailbox::word::CLOSED).then(|| EndReason::of(&machine))
+    machine
+        .queue()
+        .tail()
+        .has(crate::mailbox::word::CLOSED)
+        .then(|| EndReason::of(&machine))
 }

@@ -49,7 +49,9 @@ pub(crate) struct AbortOnUnwind;
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("d3: a panic in the runtime's own code; aborting, since instructions could be lost");
+            eprintln!(
+                "d3: a panic in the runtime's own code; aborting, since instructions could be lost"
+            );
             std::process::abort();
         }
     }

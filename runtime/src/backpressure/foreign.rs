@@ -32,7 +32,10 @@ impl<P: Send + 'static> Unpin for SendFuture<P> {}
 
 impl<P: Send + 'static> SendFuture<P> {
     pub(crate) fn new(sender: Sender<P>, instruction: P) -> Self {
-        Self { sender, state: State::Fresh(instruction) }
+        Self {
+            sender,
+            state: State::Fresh(instruction),
+        }
     }
 
     /// Gives up and takes the instruction back; None if it was delivered, or handed back already.
@@ -65,7 +68,9 @@ impl<P: Send + 'static> SendFuture<P> {
         loop {
             instruction = match self.sender.try_send(instruction) {
                 Ok(()) => return Poll::Ready(Ok(())),
-                Err(TrySendError::Disconnected(back)) => return Poll::Ready(Err(SendError::Disconnected(back))),
+                Err(TrySendError::Disconnected(back)) => {
+                    return Poll::Ready(Err(SendError::Disconnected(back)));
+                }
                 Err(TrySendError::Limit(back)) => return Poll::Ready(Err(SendError::Limit(back))),
                 Err(TrySendError::Full(back)) => back,
             };
@@ -85,7 +90,9 @@ impl<P: Send + 'static> SendFuture<P> {
     }
 
     fn look(&mut self, key: u32, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
-        let Some(waiters) = self.sender.cell().waiters.get() else { return Poll::Pending };
+        let Some(waiters) = self.sender.cell().waiters.get() else {
+            return Poll::Pending;
+        };
         // Cloned before the lock, and the old one dropped after it: a waker is the user's code.
         let fresh = waker.clone();
         let mut list = waiters.lock();
@@ -129,7 +136,10 @@ impl<P: Send + 'static> fmt::Debug for SendFuture<P> {
             State::Waiting(_) => "waiting",
             State::Done => "done",
         };
-        f.debug_struct("SendFuture").field("sender", &self.sender).field("state", &state).finish()
+        f.debug_struct("SendFuture")
+            .field("sender", &self.sender)
+            .field("state", &state)
+            .finish()
     }
 }
 
@@ -151,7 +161,9 @@ pub(crate) fn thread_waker() -> Waker {
 }
 
 /// Blocks the calling thread, which is no worker, until the instruction is taken or the mailbox closed.
-pub(crate) fn block_on_send<P: Send + 'static>(mut future: SendFuture<P>) -> Result<(), SendError<P>> {
+pub(crate) fn block_on_send<P: Send + 'static>(
+    mut future: SendFuture<P>,
+) -> Result<(), SendError<P>> {
     let waker = thread_waker();
     let mut context = Context::from_waker(&waker);
     loop {

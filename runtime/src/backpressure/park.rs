@@ -37,7 +37,11 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
     fence(Ordering::SeqCst);
     let tail = me.queue().tail();
     if tail.has(word::CLOSED) && me.is_asked_to_end() {
-        return if take_back(me) { Parked::AskedToEnd } else { Parked::Waiting };
+        return if take_back(me) {
+            Parked::AskedToEnd
+        } else {
+            Parked::Waiting
+        };
     }
     if tail.has(word::WAITERS) && ring::walk(me) == Walk::Ring {
         let names = ring::names(me);

@@ -18,14 +18,18 @@ pub(crate) enum Walk {
 ///
 /// Cycle detection without the walker in the cycle: R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980.
 pub(super) fn walk(me: &Header) -> Walk {
-    let Some(mut current) = me.edge.follow() else { return Walk::NoRing };
+    let Some(mut current) = me.edge.follow() else {
+        return Walk::NoRing;
+    };
     let mut landmark = current.clone();
     let (mut steps, mut steps_to_next_landmark) = (0u64, 1u64);
     loop {
         if std::ptr::eq::<Header>(&*current, me) {
             return Walk::Ring;
         }
-        let Some(next) = next_parked(&current) else { return Walk::NoRing };
+        let Some(next) = next_parked(&current) else {
+            return Walk::NoRing;
+        };
         current = next;
         if current == landmark {
             return Walk::NoRing;
@@ -40,7 +44,11 @@ pub(super) fn walk(me: &Header) -> Walk {
 }
 
 fn next_parked(cell: &Header) -> Option<MemRef> {
-    if cell.vtable.is_machine && cell.held.is_parked() { cell.edge.follow() } else { None }
+    if cell.vtable.is_machine && cell.held.is_parked() {
+        cell.edge.follow()
+    } else {
+        None
+    }
 }
 
 /// The members of the ring that `walk` found, for people; cut where others have moved on meanwhile.

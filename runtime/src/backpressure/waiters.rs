@@ -48,7 +48,13 @@ unsafe impl<P: Send> Send for Node<P> {}
 
 impl<P> Waiters<P> {
     pub(crate) fn new() -> Self {
-        Self { list: Mutex::new(List { nodes: Slab::new(), first: NONE, last: NONE }) }
+        Self {
+            list: Mutex::new(List {
+                nodes: Slab::new(),
+                first: NONE,
+                last: NONE,
+            }),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, List<P>> {
@@ -63,7 +69,11 @@ impl<P> List<P> {
 
     /// Adds a node at the end of the order; it returns the key.
     pub(super) fn link(&mut self, who: Who<P>) -> u32 {
-        let node = Node { previous: self.last, next: NONE, who };
+        let node = Node {
+            previous: self.last,
+            next: NONE,
+            who,
+        };
         // A list of four billion waiters would need more memory than the machine has.
         let key = u32::try_from(self.nodes.insert(node)).expect("fewer than 2^32 waiters");
         match self.nodes.get_mut(self.last as usize) {
@@ -76,7 +86,10 @@ impl<P> List<P> {
 
     /// Takes a node out of the order, and leaves it in the slab.
     fn unlink(&mut self, key: u32) {
-        let (previous, next) = (self.nodes[key as usize].previous, self.nodes[key as usize].next);
+        let (previous, next) = (
+            self.nodes[key as usize].previous,
+            self.nodes[key as usize].next,
+        );
         match self.nodes.get_mut(previous as usize) {
             Some(node) => node.next = next,
             None => self.first = next,
@@ -93,7 +106,10 @@ impl<P> List<P> {
 
     /// Removes a node; one that is still linked leaves the order.
     pub(super) fn remove(&mut self, key: u32) -> Who<P> {
-        if matches!(self.nodes[key as usize].who, Who::Machine(_) | Who::Waiting(..)) {
+        if matches!(
+            self.nodes[key as usize].who,
+            Who::Machine(_) | Who::Waiting(..)
+        ) {
             self.unlink(key);
         }
         let node = self.nodes.remove(key as usize);
@@ -150,7 +166,9 @@ impl Released {
 /// # Safety
 /// The caller is the consumer of `cell`.
 pub(crate) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
-    let Some(waiters) = cell.waiters.get() else { return };
+    let Some(waiters) = cell.waiters.get() else {
+        return;
+    };
     let queue = &cell.queue;
     let mut released = Released::default();
     {
@@ -205,7 +223,9 @@ impl<P> List<P> {
 
 /// Releases everybody: the mailbox is closed, there will be no room.
 pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
-    let Some(waiters) = cell.waiters.get() else { return };
+    let Some(waiters) = cell.waiters.get() else {
+        return;
+    };
     let mut released = Released::default();
     {
         let mut list = waiters.lock();

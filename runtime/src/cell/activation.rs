@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, VTable};
+use super::{
+    ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, VTable,
+};
 use crate::backpressure::{self, Parked};
 use crate::id::MachineId;
 use crate::machine::{Machine, MachineMut};
@@ -96,7 +98,10 @@ struct Private<B> {
     /// Whether the machine was parked when it gave its token away, for the statistics.
     was_parked: bool,
     /// Full receivers that are still to be parked on: the rest of a `receive` that met several.
-    #[allow(clippy::box_collection, reason = "one word in a cell that rarely needs it")]
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in a cell that rarely needs it"
+    )]
     still_full: Option<Box<Vec<MemRef>>>,
     body: MaybeUninit<B>,
 }
@@ -130,8 +135,8 @@ impl<'a> Turn<'a> {
             pool,
             counters,
             budget: pool.config.budget,
-            until_clock: 1,
-            stride: 1,
+            until_clock: 2,
+            stride: 2,
             started_ns: 0,
             waits_for_others: false,
         }
@@ -139,8 +144,8 @@ impl<'a> Turn<'a> {
 
     /// Counts one instruction; true: the machine has had its share and gives way.
     ///
-    /// The clock is read after 1, 2, 4 … 32 instructions: two reads cost 55 ns, an instruction often less than ten. Where instructions prove long
-    /// it is read after each.
+    /// The clock is read after 2, 4, 8 … 32 instructions: two reads cost 55 ns, an instruction often less than ten, and an
+    /// activation of one instruction needs no clock at all. Where instructions prove long it is read after each.
     #[inline]
     fn is_over(&mut self) -> bool {
         self.budget -= 1;
@@ -159,7 +164,11 @@ impl<'a> Turn<'a> {
             self.started_ns = now;
         }
         let used_ns = now - self.started_ns;
-        self.stride = if used_ns > slice_ns / 4 { 1 } else { (self.stride * 2).min(32) };
+        self.stride = if used_ns > slice_ns / 4 {
+            1
+        } else {
+            (self.stride * 2).min(32)
+        };
         self.until_clock = self.stride;
         used_ns >= slice_ns
     }
@@ -277,7 +286,10 @@ struct Activation<'a, 'turn, P, B> {
 impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     /// The private part. Each caller lets go of it before it gives the token away.
     #[inline]
-    #[allow(clippy::mut_from_ref, reason = "the run token is the exclusive right; see SAFETY")]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the run token is the exclusive right; see SAFETY"
+    )]
     fn private(&mut self) -> &mut Private<B> {
         // SAFETY: an activation holds the one run token, and `&mut self` makes this the only borrow through it.
         unsafe { &mut *self.cell.private.get() }
@@ -299,9 +311,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             return self.drain_rest();
         }
         if self.private().stage == Stage::Fresh
-            && let Err(outcome) = self.connect() {
-                return outcome;
-            }
+            && let Err(outcome) = self.connect()
+        {
+            return outcome;
+        }
         if let Some(outcome) = self.park_on_full() {
             return outcome;
         }
@@ -328,9 +341,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                         self.make_room();
                     }
                     if has_noted()
-                        && let Some(outcome) = self.park_on_noted() {
-                            return outcome;
-                        }
+                        && let Some(outcome) = self.park_on_noted()
+                    {
+                        return outcome;
+                    }
                     if self.turn.is_over() {
                         self.turn.counters.exhausted.add(1);
                         self.make_room();
@@ -414,9 +428,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             return Err(self.end());
         }
         if has_noted()
-            && let Some(outcome) = self.park_on_noted() {
-                return Err(outcome);
-            }
+            && let Some(outcome) = self.park_on_noted()
+        {
+            return Err(outcome);
+        }
         Ok(())
     }
 
@@ -432,7 +447,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             // A reference of our own: from PARKED on the machine may run, end and be freed elsewhere.
             let me = MemRef::of(self.header());
             // Relaxed: written by the holder of the token; readers want a figure.
-            me.side().parked_since_ns.store(self.turn.pool.now_ns(), Ordering::Relaxed);
+            me.side()
+                .parked_since_ns
+                .store(self.turn.pool.now_ns(), Ordering::Relaxed);
             self.private().was_parked = true;
             let counters = self.turn.counters;
             // From here on the private part is not touched unless the machine turns out not to be parked.
@@ -462,7 +479,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     fn next_full(&mut self) -> Option<MemRef> {
         let still_full = &mut self.private().still_full;
-        let next = still_full.as_mut().and_then(|full| (!full.is_empty()).then(|| full.remove(0)));
+        let next = still_full
+            .as_mut()
+            .and_then(|full| (!full.is_empty()).then(|| full.remove(0)));
         if still_full.as_ref().is_some_and(|full| full.is_empty()) {
             *still_full = None;
         }
@@ -503,6 +522,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn end(&mut self) -> Outcome {
         // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
         let _ = self.mailbox().queue.close();
+        // The first reason stays: a stop that comes too late changes nothing.
+        self.header().set_end_code(EndCode::NoSenders);
         backpressure::release_all(self.mailbox());
         drop(take_noted());
         self.private().still_full = None;
@@ -530,7 +551,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn end_partners(&self) {
         let value = self.cell.shared_value;
         if !value.is_null() {
-            self.turn.pool.partners.end_all(value, self.header(), &self.turn.pool.registry);
+            self.turn
+                .pool
+                .partners
+                .end_all(value, self.header(), &self.turn.pool.registry);
         }
     }
 
@@ -570,7 +594,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         // SeqCst: pairs with the fence in `MachineHandle`'s wait: either this look finds the side box with the watcher, or
         // the watcher finds the end.
         fence(Ordering::SeqCst);
-        let Some(side) = header.side_if_any() else { return };
+        let Some(side) = header.side_if_any() else {
+            return;
+        };
         let watchers = std::mem::take(&mut lock(&side.end).watchers);
         for watcher in watchers {
             if let Err(message) = unwind::user_code(move || watcher.wake()) {
@@ -579,4 +605,3 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
     }
 }
-

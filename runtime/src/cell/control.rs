@@ -30,6 +30,8 @@ impl Header {
 
     /// Takes all messages of the lane. The caller cleared CONTROL before.
     pub(crate) fn take_control(&self) -> Vec<ControlMessage> {
-        self.side_if_any().map(|side| std::mem::take(&mut *lock(&side.control))).unwrap_or_default()
+        self.side_if_any()
+            .map(|side| std::mem::take(&mut *lock(&side.control)))
+            .unwrap_or_default()
     }
 }

@@ -34,7 +34,10 @@ impl Held {
     /// Takes the token of a parked machine.
     pub(crate) fn resume(&self) -> Resumed {
         // Acquire: pairs with the Release in `park`. Relaxed on failure: the loser touches nothing.
-        match self.0.compare_exchange(PARKED, FREE, Ordering::Acquire, Ordering::Relaxed) {
+        match self
+            .0
+            .compare_exchange(PARKED, FREE, Ordering::Acquire, Ordering::Relaxed)
+        {
             Ok(_) => Resumed::Won,
             Err(_) => Resumed::Lost,
         }

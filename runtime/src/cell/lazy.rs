@@ -23,8 +23,12 @@ impl<T> LazyBox<T> {
         }
         let made = Box::into_raw(Box::new(make()));
         // AcqRel: Release publishes the new value, Acquire reads the one of who was faster.
-        let before =
-            self.0.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
+        let before = self.0.compare_exchange(
+            std::ptr::null_mut(),
+            made,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
         match before {
             // SAFETY: just stored; lives until `self` is dropped.
             Ok(_) => unsafe { &*made },

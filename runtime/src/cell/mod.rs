@@ -99,6 +99,8 @@ pub(crate) enum EndCode {
     Failed = 3,
     Panicked = 4,
     Partner = 5,
+    /// Nobody asked: the last sender is gone.
+    NoSenders = 6,
 }
 
 impl EndCode {
@@ -109,6 +111,7 @@ impl EndCode {
             3 => Self::Failed,
             4 => Self::Panicked,
             5 => Self::Partner,
+            6 => Self::NoSenders,
             _ => Self::None,
         }
     }

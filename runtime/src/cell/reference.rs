@@ -25,7 +25,9 @@ impl MemRef {
     pub(crate) unsafe fn new(cell: NonNull<Header>) -> Self {
         // Relaxed: a new reference is made from an existing one, nothing is read on the strength of it.
         // SAFETY: alive by the caller's word.
-        let before = unsafe { cell.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+        let before = unsafe { cell.as_ref() }
+            .refs
+            .fetch_add(1, Ordering::Relaxed);
         if before > isize::MAX as usize {
             // Only a program that leaks references in a loop comes here; wrapping would free the cell under others.
             std::process::abort();
@@ -173,7 +175,9 @@ impl Scheduled {
 
 impl Drop for Scheduled {
     fn drop(&mut self) {
-        eprintln!("d3: a scheduled machine was dropped instead of run; aborting, since its instructions would be lost");
+        eprintln!(
+            "d3: a scheduled machine was dropped instead of run; aborting, since its instructions would be lost"
+        );
         std::process::abort();
     }
 }

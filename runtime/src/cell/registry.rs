@@ -23,7 +23,10 @@ pub(crate) struct RegistrySlot {
 
 impl RegistrySlot {
     /// For cells that stand in no registry.
-    pub(crate) const NONE: Self = Self { shard: u32::MAX, index: u32::MAX };
+    pub(crate) const NONE: Self = Self {
+        shard: u32::MAX,
+        index: u32::MAX,
+    };
 }
 
 struct Entry(NonNull<Header>);
@@ -61,13 +64,19 @@ pub(crate) fn next_free_id() -> MachineId {
 impl Registry {
     pub(crate) fn new() -> Self {
         Self {
-            shards: (0..REGISTRY_SHARDS).map(|_| CachePadded::new(Mutex::default())).collect(),
-            counts: (0..REGISTRY_SHARDS).map(|_| CachePadded::new(Counter::new(0))).collect(),
+            shards: (0..REGISTRY_SHARDS)
+                .map(|_| CachePadded::new(Mutex::default()))
+                .collect(),
+            counts: (0..REGISTRY_SHARDS)
+                .map(|_| CachePadded::new(Counter::new(0)))
+                .collect(),
         }
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Builds a cell with its id and slot and enters it. None: the registry is closed, the runtime has ended.
@@ -89,7 +98,10 @@ impl Registry {
         let id = MachineId::from_raw(shard.next_id);
         shard.next_id += 1;
         let entry = shard.cells.vacant_entry();
-        let slot = RegistrySlot { shard: shard_index as u32, index: entry.key() as u32 };
+        let slot = RegistrySlot {
+            shard: shard_index as u32,
+            index: entry.key() as u32,
+        };
         let cell = build(id, slot);
         entry.insert(Entry(cell));
         self.counts[shard_index].fetch_add(1, Ordering::Relaxed);
@@ -109,7 +121,10 @@ impl Registry {
 
     /// Live machines: exact for a caller that knows that nobody connects or ends meanwhile.
     pub(crate) fn len(&self) -> usize {
-        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Refuses every later entry.
@@ -123,8 +138,12 @@ impl Registry {
     pub(crate) fn for_each(&self, mut visit: impl FnMut(MemRef)) {
         for shard in 0..self.shards.len() {
             // SAFETY: entered and not left, so the token's reference keeps the cell alive while the lock is held.
-            let cells: Vec<MemRef> =
-                self.lock(shard).cells.iter().map(|(_, entry)| unsafe { MemRef::new(entry.0) }).collect();
+            let cells: Vec<MemRef> = self
+                .lock(shard)
+                .cells
+                .iter()
+                .map(|(_, entry)| unsafe { MemRef::new(entry.0) })
+                .collect();
             cells.into_iter().for_each(&mut visit);
         }
     }

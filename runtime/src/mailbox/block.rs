@@ -52,19 +52,27 @@ impl<P> Block<P> {
     /// A block whose slot 0 is `base`, with no slot ready. Aborts if memory is exhausted, as every allocation of std.
     pub(crate) fn allocate(base: u64, slots: usize) -> NonNull<Self> {
         let (layout, ready_at, _) = Self::layout(slots);
-        let Some(memory) = pool::allocate(layout) else { handle_alloc_error(layout) };
+        let Some(memory) = pool::allocate(layout) else {
+            handle_alloc_error(layout)
+        };
         let block = memory.cast::<Self>();
         // SAFETY: `memory` is a fresh allocation of `layout`, so header and ready bytes lie inside it and nobody else
         // knows it yet.
         unsafe {
-            block.write(Self { next: AtomicPtr::new(std::ptr::null_mut()), base, slots: slots as u32 });
+            block.write(Self {
+                next: AtomicPtr::new(std::ptr::null_mut()),
+                base,
+                slots: slots as u32,
+            });
             let ready = memory.add(ready_at).cast::<AtomicU8>();
             for i in 0..slots {
                 ready.add(i).write(AtomicU8::new(0));
             }
             // Nothing at all under std; loom's cells carry bookkeeping.
             for i in 0..slots {
-                Self::slot(block, i).cast_mut().write(UnsafeCell::new(MaybeUninit::uninit()));
+                Self::slot(block, i)
+                    .cast_mut()
+                    .write(UnsafeCell::new(MaybeUninit::uninit()));
             }
         }
         block
@@ -115,7 +123,14 @@ impl<P> Block<P> {
         // The offset of the ready bytes does not depend on how many there are.
         let (_, ready_at, _) = Self::layout(1);
         // SAFETY: inside the allocation by the caller's word, built by `allocate`.
-        unsafe { block.cast::<u8>().add(ready_at).cast::<AtomicU8>().add(i).as_ref() }
+        unsafe {
+            block
+                .cast::<u8>()
+                .add(ready_at)
+                .cast::<AtomicU8>()
+                .add(i)
+                .as_ref()
+        }
     }
 
     /// # Safety
@@ -125,7 +140,14 @@ impl<P> Block<P> {
         let slots = unsafe { block.as_ref() }.slots as usize;
         let (_, _, values_at) = Self::layout(slots);
         // SAFETY: inside the allocation by the caller's word.
-        unsafe { block.cast::<u8>().as_ptr().add(values_at).cast::<Slot<P>>().add(i) }
+        unsafe {
+            block
+                .cast::<u8>()
+                .as_ptr()
+                .add(values_at)
+                .cast::<Slot<P>>()
+                .add(i)
+        }
     }
 
     /// Writes the claimed slot and marks it ready; after this the producer may not touch the block.

@@ -4,11 +4,12 @@
 //! short while the other piles up: batches go through the shared lists. Everything above the caps returns to the
 //! allocator, so a burst does not keep its memory for ever.
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::Layout;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 
+use crate::sync::{alloc, dealloc};
 use crate::tuning::{POOL_BYTES_BATCH, POOL_BYTES_PER_THREAD, POOL_BYTES_SHARED};
 
 /// Sizes that are pooled: 64 bytes << class. Larger or over-aligned blocks go to the allocator directly.
@@ -23,7 +24,8 @@ struct Free(NonNull<u8>);
 unsafe impl Send for Free {}
 
 fn class_of(layout: Layout) -> Option<usize> {
-    if layout.align() > ALIGN {
+    // A model counts every block: recycled memory would hide what is leaked, and what is used after it was freed.
+    if cfg!(loom) || layout.align() > ALIGN {
         return None;
     }
     let size = layout.size().max(SMALLEST).next_power_of_two();
@@ -42,7 +44,9 @@ struct Lists {
 
 impl Lists {
     const fn new() -> Self {
-        Self { free: [const { Vec::new() }; CLASSES] }
+        Self {
+            free: [const { Vec::new() }; CLASSES],
+        }
     }
 }
 
@@ -64,7 +68,9 @@ thread_local! {
 static SHARED: Mutex<Lists> = Mutex::new(Lists::new());
 
 fn shared() -> std::sync::MutexGuard<'static, Lists> {
-    SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    SHARED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn per_class(bytes: usize, class: usize) -> usize {
@@ -100,7 +106,9 @@ fn refill(list: &mut Vec<Free>, class: usize) {
     // allocator instead.
     if let Ok(mut shared) = SHARED.try_lock() {
         let from = &mut shared.free[class];
-        let keep = from.len().saturating_sub(per_class(POOL_BYTES_BATCH, class));
+        let keep = from
+            .len()
+            .saturating_sub(per_class(POOL_BYTES_BATCH, class));
         list.extend(from.drain(keep..));
     }
 }
@@ -130,7 +138,9 @@ pub(super) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
 }
 
 fn spill(list: &mut Vec<Free>, class: usize) {
-    let batch = list.len().saturating_sub(per_class(POOL_BYTES_BATCH, class));
+    let batch = list
+        .len()
+        .saturating_sub(per_class(POOL_BYTES_BATCH, class));
     let mut surplus: Vec<Free> = list.drain(batch..).collect();
     {
         let mut shared = shared();

@@ -138,7 +138,9 @@ impl<P> Queue<P> {
         // Relaxed: a figure for people and heuristics, nothing is read on the strength of it. The head first: the
         // other way round it could overtake the tail that was read.
         let head = self.head.load(Ordering::Relaxed);
-        Tail(self.tail.load(Ordering::Relaxed)).index().saturating_sub(head)
+        Tail(self.tail.load(Ordering::Relaxed))
+            .index()
+            .saturating_sub(head)
     }
 
     pub(crate) fn tail(&self) -> Tail {
@@ -169,7 +171,10 @@ impl<P> Queue<P> {
                 // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
                 // is alive until the ready mark.
                 unsafe { Block::write(NonNull::new_unchecked(block), tail.index(), value) };
-                return Ok(Pushed { wake: wake_of(tail), over: false });
+                return Ok(Pushed {
+                    wake: wake_of(tail),
+                    over: false,
+                });
             }
         }
         self.push_slow(value, bound)
@@ -199,17 +204,26 @@ impl<P> Queue<P> {
                     Bound::Overflow(hard) if index - (limit - self.capacity) >= hard => {
                         return Err(Refused::Limit(value));
                     }
-                    Bound::Below(index_end) if index >= index_end => return Err(Refused::Full(value)),
+                    Bound::Below(index_end) if index >= index_end => {
+                        return Err(Refused::Full(value));
+                    }
                     Bound::Overflow(_) | Bound::Below(_) => {}
                 }
             }
-            let pushed = Pushed { wake: wake_of(tail), over };
+            let pushed = Pushed {
+                wake: wake_of(tail),
+                over,
+            };
             // Relaxed: written under LOCK; the Acquire above saw the unlocking of whoever wrote it last.
             let within_block = !tail.has(BARE) && index < self.block_end.load(Ordering::Relaxed);
             if within_block {
                 let block = self.tail_block.load(Ordering::Relaxed);
                 // Only a push below the limit may move `end`; one above it claims its slot and leaves `end` as it is.
-                let next = if over { tail.claimed() } else { tail.claimed().with(LOCK) };
+                let next = if over {
+                    tail.claimed()
+                } else {
+                    tail.claimed().with(LOCK)
+                };
                 if !self.exchange(tail, next) {
                     continue;
                 }
@@ -265,7 +279,9 @@ impl<P> Queue<P> {
 
     fn exchange(&self, from: Tail, to: Tail) -> bool {
         // AcqRel: as for the claim in `push`. Relaxed on failure: the caller looks again.
-        self.tail.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.tail
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Changes the bits of the word, waiting for LOCK; `change` may refuse.
@@ -295,7 +311,11 @@ impl<P> Queue<P> {
     /// Says that the control lane was filled. None: the mailbox is closed, and nobody may look at the lane any more.
     pub(crate) fn post_control(&self) -> Option<Wake> {
         let posted = self.update(|tail| {
-            if tail.has(CLOSED) { Err(()) } else { Ok(tail.with(CONTROL).without(IDLE)) }
+            if tail.has(CLOSED) {
+                Err(())
+            } else {
+                Ok(tail.with(CONTROL).without(IDLE))
+            }
         });
         posted.ok().map(wake_of)
     }
@@ -310,8 +330,14 @@ impl<P> Queue<P> {
             }
             // Relaxed: a head that is too old makes the caller wait although there is room; the consumer that moved it
             // finds WAITERS when it next releases or rests.
-            let length = tail.index().saturating_sub(self.head.load(Ordering::Relaxed));
-            if tail.has(IDLE) || length <= low_water { Err(Announce::Room) } else { Ok(tail.with(WAITERS)) }
+            let length = tail
+                .index()
+                .saturating_sub(self.head.load(Ordering::Relaxed));
+            if tail.has(IDLE) || length <= low_water {
+                Err(Announce::Room)
+            } else {
+                Ok(tail.with(WAITERS))
+            }
         });
         match announced {
             Ok(_) => Announce::Announced,
@@ -327,7 +353,11 @@ impl<P> Queue<P> {
             }
             // Relaxed: a limit that is too old is as good as a full mailbox: see `announce_waiter`.
             let full = tail.index() >= self.limit.load(Ordering::Relaxed);
-            if tail.has(IDLE) || !full { Err(Announce::Room) } else { Ok(tail.with(WAITERS)) }
+            if tail.has(IDLE) || !full {
+                Err(Announce::Room)
+            } else {
+                Ok(tail.with(WAITERS))
+            }
         });
         match announced {
             Ok(_) => Announce::Announced,
@@ -358,7 +388,8 @@ impl<P> Queue<P> {
         if head - unsafe { Block::base(block) } == unsafe { Block::slots(block) } {
             // Acquire: pairs with the Release in `install`.
             // SAFETY: as above.
-            let Some(next) = NonNull::new(unsafe { block.as_ref() }.next.load(Ordering::Acquire)) else {
+            let Some(next) = NonNull::new(unsafe { block.as_ref() }.next.load(Ordering::Acquire))
+            else {
                 return self.nothing_at(head);
             };
             // Relaxed: not BARE, so nobody but the consumer looks at it.
@@ -378,7 +409,11 @@ impl<P> Queue<P> {
     }
 
     fn nothing_at(&self, head: u64) -> Popped<P> {
-        if self.tail().index() == head { Popped::Empty } else { Popped::Unwritten }
+        if self.tail().index() == head {
+            Popped::Empty
+        } else {
+            Popped::Unwritten
+        }
     }
 
     /// As `pop`, with a short wait for a producer that is between its claim and its write.
@@ -407,7 +442,9 @@ impl<P> Queue<P> {
 
     /// The limit that `publish_limit` would publish.
     pub(crate) fn next_limit(&self) -> u64 {
-        self.head.load(Ordering::Relaxed).saturating_add(self.capacity)
+        self.head
+            .load(Ordering::Relaxed)
+            .saturating_add(self.capacity)
     }
 
     /// Whether a quarter of the capacity was read since the limit was last published.
@@ -492,7 +529,11 @@ impl<P> Drop for Queue<P> {
 }
 
 fn wake_of(before: Tail) -> Wake {
-    if before.has(IDLE) { Wake::Schedule } else { Wake::Nothing }
+    if before.has(IDLE) {
+        Wake::Schedule
+    } else {
+        Wake::Nothing
+    }
 }
 
 /// A block that was allocated for a claim that then failed.

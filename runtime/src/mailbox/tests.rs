@@ -24,7 +24,10 @@ fn rest<P>(queue: &Queue<P>) -> Rest {
 }
 
 fn must_push<P: std::fmt::Debug>(queue: &Queue<P>, value: P) -> Wake {
-    queue.push(value, Bound::Capacity).expect("there is room").wake
+    queue
+        .push(value, Bound::Capacity)
+        .expect("there is room")
+        .wake
 }
 
 #[test]
@@ -34,7 +37,10 @@ fn a_fresh_queue_rests_without_storage() {
     assert_eq!(must_push(&queue, 7), Wake::Schedule);
     assert!(!queue.tail().has(IDLE) && !queue.tail().has(BARE));
     assert_eq!(must_push(&queue, 8), Wake::Nothing);
-    assert_eq!((pop(&queue), pop(&queue), pop(&queue)), (Some(7), Some(8), None));
+    assert_eq!(
+        (pop(&queue), pop(&queue), pop(&queue)),
+        (Some(7), Some(8), None)
+    );
     assert_eq!(rest(&queue), Rest::Rested);
     assert!(queue.tail().has(BARE), "storage goes back at rest");
 }
@@ -44,18 +50,35 @@ fn the_bound_holds_for_those_who_may_not_exceed_it() {
     let queue = Queue::<u64>::new(2, false);
     let _ = must_push(&queue, 0);
     let _ = must_push(&queue, 1);
-    assert!(matches!(queue.push(2, Bound::Capacity), Err(Refused::Full(2))));
-    assert!(queue.push(2, Bound::Overflow(3)).is_ok_and(|pushed| pushed.over));
-    assert!(matches!(queue.push(3, Bound::Overflow(3)), Err(Refused::Limit(3))));
+    assert!(matches!(
+        queue.push(2, Bound::Capacity),
+        Err(Refused::Full(2))
+    ));
+    assert!(
+        queue
+            .push(2, Bound::Overflow(3))
+            .is_ok_and(|pushed| pushed.over)
+    );
+    assert!(matches!(
+        queue.push(3, Bound::Overflow(3)),
+        Err(Refused::Limit(3))
+    ));
     assert_eq!(pop(&queue), Some(0));
     assert!(
         matches!(queue.push(3, Bound::Capacity), Err(Refused::Full(3))),
         "room is room once it is published"
     );
-    assert!(matches!(queue.push(3, Bound::Below(queue.next_limit())), Err(Refused::Full(3))));
+    assert!(matches!(
+        queue.push(3, Bound::Below(queue.next_limit())),
+        Err(Refused::Full(3))
+    ));
     assert_eq!(pop(&queue), Some(1));
     queue.publish_limit();
-    assert!(queue.push(3, Bound::Capacity).is_ok_and(|pushed| !pushed.over));
+    assert!(
+        queue
+            .push(3, Bound::Capacity)
+            .is_ok_and(|pushed| !pushed.over)
+    );
     assert_eq!(queue.len(), 2);
 }
 
@@ -63,9 +86,19 @@ fn the_bound_holds_for_those_who_may_not_exceed_it() {
 fn a_closed_queue_keeps_what_it_has_and_takes_no_more() {
     let queue = Queue::<u64>::new(4, true);
     assert_eq!(must_push(&queue, 1), Wake::Schedule);
-    assert_eq!(queue.close(), Wake::Nothing, "the push took the duty to schedule");
-    assert!(matches!(queue.push(2, Bound::Capacity), Err(Refused::Closed(2))));
-    assert!(matches!(queue.push(2, Bound::Overflow(9)), Err(Refused::Closed(2))));
+    assert_eq!(
+        queue.close(),
+        Wake::Nothing,
+        "the push took the duty to schedule"
+    );
+    assert!(matches!(
+        queue.push(2, Bound::Capacity),
+        Err(Refused::Closed(2))
+    ));
+    assert!(matches!(
+        queue.push(2, Bound::Overflow(9)),
+        Err(Refused::Closed(2))
+    ));
     assert_eq!(queue.post_control(), None);
     assert_eq!(pop(&queue), Some(1));
     assert_eq!(rest(&queue), Rest::Closed);
@@ -79,16 +112,27 @@ fn a_control_post_wakes_once_and_forbids_rest() {
     assert_eq!(queue.post_control(), Some(Wake::Nothing));
     assert_eq!(rest(&queue), Rest::Control);
     queue.clear_control();
-    assert!(!queue.tail().has(CONTROL) && queue.tail().has(BARE), "only a push clears BARE");
+    assert!(
+        !queue.tail().has(CONTROL) && queue.tail().has(BARE),
+        "only a push clears BARE"
+    );
     assert_eq!(rest(&queue), Rest::Rested);
 }
 
 #[test]
 fn who_waits_forbids_rest() {
     let queue = Queue::<u64>::new(1, true);
-    assert_eq!(queue.announce_waiter(0), Announce::Room, "a resting consumer has room");
+    assert_eq!(
+        queue.announce_waiter(0),
+        Announce::Room,
+        "a resting consumer has room"
+    );
     assert_eq!(must_push(&queue, 1), Wake::Schedule);
-    assert_eq!(queue.announce_waiter(1), Announce::Room, "not above low water");
+    assert_eq!(
+        queue.announce_waiter(1),
+        Announce::Room,
+        "not above low water"
+    );
     assert_eq!(queue.announce_waiter(0), Announce::Announced);
     assert_eq!(queue.announce_waiter_at_limit(), Announce::Announced);
     assert_eq!(pop(&queue), Some(1));
@@ -139,7 +183,11 @@ fn unread_instructions_are_dropped_once() {
     let drops = Arc::new(AtomicUsize::new(0));
     let queue = Queue::new(UNBOUNDED, false);
     for _ in 0..100 {
-        assert!(queue.push(Counted(Arc::clone(&drops)), Bound::Capacity).is_ok());
+        assert!(
+            queue
+                .push(Counted(Arc::clone(&drops)), Bound::Capacity)
+                .is_ok()
+        );
     }
     for _ in 0..37 {
         drop(pop(&queue));
@@ -259,7 +307,10 @@ fn threads() {
             std::thread::spawn(move || {
                 for n in 0..EACH {
                     if must_push(&queue, (producer, n)) == Wake::Schedule {
-                        assert!(!token.swap(true, Ordering::AcqRel), "two wakes for one rest");
+                        assert!(
+                            !token.swap(true, Ordering::AcqRel),
+                            "two wakes for one rest"
+                        );
                     }
                 }
             })

@@ -118,7 +118,10 @@ pub(crate) fn note(receiver: &Header) {
         }
         // SAFETY: a box of this thread, taken out by `take_noted` only; no reference to it outlives this block.
         let more = unsafe { &mut *more };
-        if !more.iter().any(|noted| ptr::eq::<Header>(&**noted, receiver)) {
+        if !more
+            .iter()
+            .any(|noted| ptr::eq::<Header>(&**noted, receiver))
+        {
             more.push(MemRef::of(receiver));
         }
     });

@@ -17,7 +17,9 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use crossbeam_deque::Worker as Deque;
 
+use super::Pool;
 use super::current::OnWorker;
 use super::local::{Local, Remote};
 use super::worker::{Verdict, Worker};
-use super::Pool;
 use crate::builder::Config;
 use crate::unwind::AbortOnUnwind;
 
@@ -57,7 +57,10 @@ impl Launch {
     pub(crate) fn new(config: Config) -> Self {
         let deques: Vec<_> = (0..config.workers).map(|_| Deque::new_fifo()).collect();
         let remotes = deques.iter().map(Remote::new).collect();
-        Self { pool: Arc::new(Pool::new(config, remotes)), deques }
+        Self {
+            pool: Arc::new(Pool::new(config, remotes)),
+            deques,
+        }
     }
 
     /// Starts the threads. If the system refuses one, those already started are ended again.
@@ -65,22 +68,40 @@ impl Launch {
         let Self { pool, deques } = self;
         let exits = Arc::new(Exits::default());
         exits.lock().resize(deques.len(), false);
-        let workers = Workers { threads: Mutex::default(), exits: Arc::clone(&exits) };
-        let cores = if pool.config.pin_workers { core_affinity::get_core_ids() } else { None };
+        let workers = Workers {
+            threads: Mutex::default(),
+            exits: Arc::clone(&exits),
+        };
+        let cores = if pool.config.pin_workers {
+            core_affinity::get_core_ids()
+        } else {
+            None
+        };
         for (index, deque) in deques.into_iter().enumerate() {
             let name = format!("{}-{index}", pool.config.thread_name);
-            let core = cores.as_ref().filter(|cores| !cores.is_empty()).map(|cores| cores[index % cores.len()]);
+            let core = cores
+                .as_ref()
+                .filter(|cores| !cores.is_empty())
+                .map(|cores| cores[index % cores.len()]);
             let local = Local::new(index, Arc::clone(&pool), deque);
-            let guard = ExitGuard { exits: Arc::clone(&exits), index };
+            let guard = ExitGuard {
+                exits: Arc::clone(&exits),
+                index,
+            };
             let mut thread = std::thread::Builder::new().name(name.clone());
             if let Some(bytes) = pool.config.stack_size {
                 thread = thread.stack_size(bytes);
             }
             let started = thread.spawn(move || {
                 if let Some(core) = core
-                    && !core_affinity::set_for_current(core) {
-                        tracing::warn!(worker = index, core = core.id, "the system refused to pin a worker");
-                    }
+                    && !core_affinity::set_for_current(core)
+                {
+                    tracing::warn!(
+                        worker = index,
+                        core = core.id,
+                        "the system refused to pin a worker"
+                    );
+                }
                 run(Worker::new(local));
                 drop(guard);
             });

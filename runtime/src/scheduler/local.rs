@@ -41,7 +41,9 @@ impl Remote {
 
     fn put_next_up(&self, machine: Scheduled) -> Option<Scheduled> {
         // AcqRel: see `take_next_up`.
-        let before = self.next_up.swap(machine.into_cell().as_ptr(), Ordering::AcqRel);
+        let before = self
+            .next_up
+            .swap(machine.into_cell().as_ptr(), Ordering::AcqRel);
         // SAFETY: as in `take_next_up`.
         NonNull::new(before).map(|cell| unsafe { Scheduled::new(cell) })
     }

@@ -20,7 +20,9 @@ use crate::sleep::Sleep;
 use crate::stats::Counters;
 use environment::{Environment, System};
 
-pub(crate) use current::{InMachine, has_noted, in_machine, is_worker_of, machine, note, take_noted};
+pub(crate) use current::{
+    InMachine, has_noted, in_machine, is_worker_of, machine, note, take_noted,
+};
 pub(crate) use launch::{Launch, Workers};
 pub(crate) use local::{Local, Remote};
 
@@ -71,7 +73,9 @@ impl Pool {
             environment: Box::new(System::new()),
             injector: Injector::new(),
             remotes: remotes.into_iter().map(CachePadded::new).collect(),
-            counters: (0..workers).map(|_| CachePadded::new(Counters::default())).collect(),
+            counters: (0..workers)
+                .map(|_| CachePadded::new(Counters::default()))
+                .collect(),
             lost: AtomicU64::new(0),
             handle: std::sync::OnceLock::new(),
             observers: crate::stats::Observers::default(),
@@ -157,7 +161,9 @@ pub(crate) fn schedule(machine: Scheduled) {
     let header: *const crate::cell::Header = machine.header();
     // SAFETY: the token keeps the cell alive until the machine has ended, and the pool is kept by the cell. Once the token is
     // queued the cell may be gone at any time, so the pool's own reference is taken where it is used afterwards.
-    let Some(pool) = (unsafe { &*header }).pool() else { return wake_by_table(machine) };
+    let Some(pool) = (unsafe { &*header }).pool() else {
+        return wake_by_table(machine);
+    };
     let mut machine = Some(machine);
     current::with_local(pool, |local| {
         if let Some(machine) = machine.take() {
@@ -175,7 +181,9 @@ pub(crate) fn schedule(machine: Scheduled) {
 pub(crate) fn requeue(machine: Scheduled) {
     let header: *const crate::cell::Header = machine.header();
     // SAFETY: as in `schedule`.
-    let Some(pool) = (unsafe { &*header }).pool() else { return wake_by_table(machine) };
+    let Some(pool) = (unsafe { &*header }).pool() else {
+        return wake_by_table(machine);
+    };
     let mut machine = Some(machine);
     current::with_local(pool, |local| {
         if let Some(machine) = machine.take() {
@@ -193,7 +201,9 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
     let mut one_pool: Option<Arc<Pool>> = None;
     let mut count = 0;
     for machine in machines {
-        let Some(pool) = machine.header().pool().cloned() else { return wake_by_table(machine) };
+        let Some(pool) = machine.header().pool().cloned() else {
+            return wake_by_table(machine);
+        };
         let mut machine = Some(machine);
         current::with_local(&pool, |local| {
             if let Some(machine) = machine.take() {
@@ -205,10 +215,13 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
         }
         // Waiters of one mailbox are mostly of one pool; another one's sleepers are woken at the border.
         if let Some(before) = one_pool.replace(pool)
-            && one_pool.as_ref().is_some_and(|now| !Arc::ptr_eq(now, &before)) {
-                before.sleep.notify_many(count);
-                count = 0;
-            }
+            && one_pool
+                .as_ref()
+                .is_some_and(|now| !Arc::ptr_eq(now, &before))
+        {
+            before.sleep.notify_many(count);
+            count = 0;
+        }
         count += 1;
     }
     if let Some(pool) = one_pool {

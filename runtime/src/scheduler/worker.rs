@@ -36,7 +36,15 @@ impl Worker {
     pub(super) fn new(local: Local) -> Self {
         let random = Random::new(local.pool.environment.seed(local.index));
         let seen_turns = vec![u64::MAX; local.pool.workers()];
-        Self { local, random, turn: 0, next_up_run: 0, injector_first: true, searching: false, seen_turns }
+        Self {
+            local,
+            random,
+            turn: 0,
+            next_up_run: 0,
+            injector_first: true,
+            searching: false,
+            seen_turns,
+        }
     }
 
     pub(super) fn local(&self) -> &Local {
@@ -50,7 +58,9 @@ impl Worker {
     /// Finds one machine and runs it.
     pub(super) fn step(&mut self) -> Verdict {
         self.turn = self.turn.wrapping_add(1);
-        let Some(machine) = self.find_own().or_else(|| self.search()) else { return Verdict::Dry };
+        let Some(machine) = self.find_own().or_else(|| self.search()) else {
+            return Verdict::Dry;
+        };
         self.stop_searching();
         self.run(machine);
         Verdict::Ran
@@ -82,21 +92,27 @@ impl Worker {
     }
 
     fn find_own(&mut self) -> Option<Scheduled> {
-        if (std::mem::take(&mut self.injector_first) || self.turn.is_multiple_of(INJECTOR_INTERVAL_TURNS))
-            && let Some(machine) = self.local.pool.steal_injected(&self.local) {
-                return Some(machine);
-            }
+        if (std::mem::take(&mut self.injector_first)
+            || self.turn.is_multiple_of(INJECTOR_INTERVAL_TURNS))
+            && let Some(machine) = self.local.pool.steal_injected(&self.local)
+        {
+            return Some(machine);
+        }
         if (self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued())
-            && let Some(machine) = self.local.remote().take_next_up() {
-                self.next_up_run += 1;
-                return Some(machine);
-            }
+            && let Some(machine) = self.local.remote().take_next_up()
+        {
+            self.next_up_run += 1;
+            return Some(machine);
+        }
         self.next_up_run = 0;
         if let Some(machine) = self.local.deque().pop() {
             return Some(machine);
         }
         // The deque is empty, so the slot may be used as often as it likes.
-        self.local.remote().take_next_up().or_else(|| self.local.pool.steal_injected(&self.local))
+        self.local
+            .remote()
+            .take_next_up()
+            .or_else(|| self.local.pool.steal_injected(&self.local))
     }
 
     fn search(&mut self) -> Option<Scheduled> {
@@ -107,7 +123,12 @@ impl Worker {
             self.searching = true;
         }
         for _ in 0..SEARCH_ROUNDS {
-            if let Some(machine) = self.local.pool.steal_injected(&self.local).or_else(|| self.steal_round()) {
+            if let Some(machine) = self
+                .local
+                .pool
+                .steal_injected(&self.local)
+                .or_else(|| self.steal_round())
+            {
                 return Some(machine);
             }
             std::hint::spin_loop();
@@ -125,7 +146,10 @@ impl Worker {
                 continue;
             }
             loop {
-                match remotes[victim].stealer.steal_batch_and_pop(self.local.deque()) {
+                match remotes[victim]
+                    .stealer
+                    .steal_batch_and_pop(self.local.deque())
+                {
                     Steal::Success(machine) => {
                         self.counters().steals.add(1);
                         return Some(machine);
@@ -179,12 +203,11 @@ impl Worker {
             let turns = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
             let stuck = *seen == turns && remote.has_next_up();
             *seen = turns;
-            if stuck
-                && let Some(machine) = remote.take_next_up() {
-                    pool.counters[self.local.index].rescues.add(1);
-                    self.local.push_back(machine);
-                    return true;
-                }
+            if stuck && let Some(machine) = remote.take_next_up() {
+                pool.counters[self.local.index].rescues.add(1);
+                self.local.push_back(machine);
+                return true;
+            }
         }
         false
     }

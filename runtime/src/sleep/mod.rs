@@ -7,7 +7,9 @@ mod model;
 
 use std::time::{Duration, Instant};
 
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, Thread, current_thread, fence, lock};
+use crate::sync::{
+    AtomicBool, AtomicU64, Condvar, Mutex, Ordering, Thread, current_thread, fence, lock,
+};
 use parker::Parker;
 
 const SEARCHING: u64 = 1;
@@ -100,7 +102,9 @@ impl Sleep {
         // SeqCst: as in `notify`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
-        let wanted = count.saturating_sub(counts.searching()).min(counts.sleeping());
+        let wanted = count
+            .saturating_sub(counts.searching())
+            .min(counts.sleeping());
         if wanted > 0 {
             self.wake(wanted);
         }
@@ -122,9 +126,12 @@ impl Sleep {
     fn wake(&self, count: usize) {
         for _ in 0..count {
             let mut sleepers = lock(&self.sleepers);
-            let Some(sleeper) = sleepers.pop() else { return };
+            let Some(sleeper) = sleepers.pop() else {
+                return;
+            };
             // Relaxed: the lock orders it among sleepers; the fences order it against posters.
-            self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
+            self.counts
+                .fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
             drop(sleepers);
             self.parkers[sleeper.worker].unpark(&sleeper.thread);
         }
@@ -193,15 +200,24 @@ impl Sleep {
 
     fn announce(&self, worker: usize, searching: bool) {
         let mut sleepers = lock(&self.sleepers);
-        sleepers.push(Sleeper { worker, thread: current_thread() });
-        let change = if searching { SLEEPING.wrapping_sub(SEARCHING) } else { SLEEPING };
+        sleepers.push(Sleeper {
+            worker,
+            thread: current_thread(),
+        });
+        let change = if searching {
+            SLEEPING.wrapping_sub(SEARCHING)
+        } else {
+            SLEEPING
+        };
         self.counts.fetch_add(change, Ordering::Relaxed);
     }
 
     /// Leaves the list; false: a poster picked this worker before.
     fn withdraw(&self, worker: usize) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        let Some(at) = sleepers.iter().position(|sleeper| sleeper.worker == worker) else { return false };
+        let Some(at) = sleepers.iter().position(|sleeper| sleeper.worker == worker) else {
+            return false;
+        };
         sleepers.swap_remove(at);
         self.counts.fetch_sub(SLEEPING, Ordering::Relaxed);
         true

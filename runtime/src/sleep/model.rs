@@ -1,1 +1,181 @@
 //! loom models of this folder's protocol.
+//!
+//! The work is a counter that is read and written Relaxed where the protocol allows it, so that nothing but the fences of
+//! `notify`, `sleep` and `found` orders it. A worker that is never woken spins in `park` until loom gives up.
+
+use std::sync::Arc;
+
+use ::loom::thread;
+
+use super::{LastSearcher, Sleep, Woken};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, model};
+
+/// What posters put and searchers take.
+struct Pool {
+    sleep: Sleep,
+    work: AtomicUsize,
+}
+
+impl Pool {
+    fn new(workers: usize, work: usize) -> Arc<Self> {
+        Arc::new(Self {
+            sleep: Sleep::new(workers),
+            work: AtomicUsize::new(work),
+        })
+    }
+
+    fn post(&self) {
+        self.work.fetch_add(1, Ordering::Relaxed);
+        self.sleep.notify();
+    }
+
+    fn has_work(&self) -> bool {
+        self.work.load(Ordering::Relaxed) != 0
+    }
+
+    fn take(&self) -> bool {
+        let mut work = self.work.load(Ordering::Relaxed);
+        while work != 0 {
+            match self
+                .work
+                .compare_exchange(work, work - 1, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => work = now,
+            }
+        }
+        false
+    }
+
+    /// One turn of a worker's outermost loop after another, until it has taken one piece of work; then it runs for ever.
+    fn work_once(&self, worker: usize, mut searching: bool) {
+        while !self.take() {
+            let woken = self
+                .sleep
+                .sleep(worker, searching, None, || self.has_work(), || false);
+            assert_eq!(woken, Woken::Searching);
+            searching = true;
+        }
+        if searching && self.sleep.found() == LastSearcher::Yes && self.has_work() {
+            self.sleep.notify();
+        }
+    }
+
+    fn assert_nobody_counted(&self) {
+        let counts = self.sleep.counts();
+        assert_eq!((counts.searching(), counts.sleeping()), (0, 0));
+        assert!(crate::sync::lock(&self.sleep.sleepers).is_empty());
+        assert!(!self.has_work());
+    }
+}
+
+/// One poster, one worker that goes to sleep without being counted as a searcher.
+#[test]
+fn model_poster_and_sleeper() {
+    model("sleep/poster_and_sleeper", None, || {
+        let pool = Pool::new(1, 0);
+        let poster = Arc::clone(&pool);
+        let poster = thread::spawn(move || poster.post());
+        pool.work_once(0, false);
+        poster.join().unwrap();
+        pool.assert_nobody_counted();
+    });
+}
+
+/// One poster, one searcher that finds nothing and goes to sleep: the poster that read it as searching wakes nobody.
+#[test]
+fn model_poster_and_searcher() {
+    model("sleep/poster_and_searcher", None, || {
+        let pool = Pool::new(1, 0);
+        assert!(pool.sleep.try_search());
+        let poster = Arc::clone(&pool);
+        let poster = thread::spawn(move || poster.post());
+        // What the searcher found before it gives up: nothing, or the work.
+        pool.work_once(0, true);
+        poster.join().unwrap();
+        pool.assert_nobody_counted();
+    });
+}
+
+/// A searcher that finds other work stops searching while a poster relied on it: the last searcher passes the search on.
+#[test]
+fn model_last_searcher_passes_on() {
+    model("sleep/last_searcher_passes_on", Some(3), || {
+        let pool = Pool::new(2, 1);
+        assert!(pool.sleep.try_search());
+        let poster = Arc::clone(&pool);
+        let poster = thread::spawn(move || poster.post());
+        let sleeper = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || sleeper.work_once(1, false));
+        pool.work_once(0, true);
+        poster.join().unwrap();
+        sleeper.join().unwrap();
+        pool.assert_nobody_counted();
+    });
+}
+
+/// Two posters and two sleepers: withdrawing races being picked, and each flag ends one sleep.
+#[test]
+fn model_withdraw_races_wake() {
+    model("sleep/withdraw_races_wake", Some(2), || {
+        let pool = Pool::new(2, 0);
+        let poster = Arc::clone(&pool);
+        let poster = thread::spawn(move || {
+            poster.post();
+            poster.post();
+        });
+        let sleeper = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || sleeper.work_once(1, false));
+        pool.work_once(0, false);
+        poster.join().unwrap();
+        sleeper.join().unwrap();
+        pool.assert_nobody_counted();
+    });
+}
+
+/// A batch of two wakes both sleepers, or finds them awake.
+#[test]
+fn model_batch() {
+    model("sleep/batch", Some(2), || {
+        let pool = Pool::new(2, 0);
+        let sleeper = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || sleeper.work_once(1, false));
+        let other = Arc::clone(&pool);
+        let other = thread::spawn(move || other.work_once(0, false));
+        pool.work.fetch_add(2, Ordering::Relaxed);
+        pool.sleep.notify_many(2);
+        sleeper.join().unwrap();
+        other.join().unwrap();
+        pool.assert_nobody_counted();
+    });
+}
+
+/// The stop: everybody who sleeps, or is about to, wakes and sees the flag.
+#[test]
+fn model_wake_all() {
+    model("sleep/wake_all", Some(3), || {
+        let sleep = Arc::new(Sleep::new(2));
+        let exit = Arc::new(AtomicBool::new(false));
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let (sleep, exit) = (Arc::clone(&sleep), Arc::clone(&exit));
+                thread::spawn(move || {
+                    while !exit.load(Ordering::Relaxed) {
+                        let _ = sleep.sleep(
+                            worker,
+                            false,
+                            None,
+                            || exit.load(Ordering::Relaxed),
+                            || false,
+                        );
+                    }
+                })
+            })
+            .collect();
+        exit.store(true, Ordering::Relaxed);
+        sleep.wake_all();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}

@@ -145,6 +145,10 @@ pub(crate) fn collect_reports(pool: &Pool, patience: Duration, mut visit: impl F
     let deadline = std::time::Instant::now() + patience;
     for (machine, report) in asked {
         let left = deadline.saturating_duration_since(std::time::Instant::now());
-        visit(report.recv_timeout(left).unwrap_or_else(|_| MachineInfo::of(&machine)));
+        visit(
+            report
+                .recv_timeout(left)
+                .unwrap_or_else(|_| MachineInfo::of(&machine)),
+        );
     }
 }

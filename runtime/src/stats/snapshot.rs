@@ -101,7 +101,11 @@ impl RuntimeStats {
             queued: pool.queued(),
             sleeping: pool.sleep.sleeping(),
             lost: pool.lost.load(Ordering::Relaxed),
-            workers: pool.counters().iter().map(|counters| WorkerStats::of(counters)).collect(),
+            workers: pool
+                .counters()
+                .iter()
+                .map(|counters| WorkerStats::of(counters))
+                .collect(),
         }
     }
 
@@ -115,8 +119,15 @@ impl RuntimeStats {
 
 impl fmt::Display for RuntimeStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "machines {}, queued {}, workers asleep {}", self.machines, self.queued, self.sleeping)?;
-        writeln!(f, "worker  activations  instructions      parks     steals     sleeps")?;
+        writeln!(
+            f,
+            "machines {}, queued {}, workers asleep {}",
+            self.machines, self.queued, self.sleeping
+        )?;
+        writeln!(
+            f,
+            "worker  activations  instructions      parks     steals     sleeps"
+        )?;
         for (index, worker) in self.workers.iter().enumerate() {
             writeln!(
                 f,
@@ -166,24 +177,37 @@ impl MachineInfo {
         let parked = header.held.is_parked();
         Self {
             id: header.id,
-            name: side.and_then(|side| side.name()).map(|name| name.to_string()),
+            name: side
+                .and_then(|side| side.name())
+                .map(|name| name.to_string()),
             machine: (header.vtable.machine_type)(),
             instruction_set: (header.vtable.instruction_set)(),
             len: queue.len() as usize,
             capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
             at_rest: tail.has(word::IDLE),
             parked,
-            waits_for: if parked { header.edge.follow().map(|receiver| receiver.id) } else { None },
+            waits_for: if parked {
+                header.edge.follow().map(|receiver| receiver.id)
+            } else {
+                None
+            },
             has_waiters: tail.has(word::WAITERS),
             parks: side.map_or(0, |side| side.parks.load(Ordering::Relaxed)),
-            parked_for: Duration::from_nanos(side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed))),
+            parked_for: Duration::from_nanos(
+                side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed)),
+            ),
         }
     }
 }
 
 impl fmt::Display for MachineInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.name.as_deref().unwrap_or(self.machine))?;
+        write!(
+            f,
+            "{} {}",
+            self.id,
+            self.name.as_deref().unwrap_or(self.machine)
+        )?;
         write!(f, " <{}> {}", self.instruction_set, self.len)?;
         if let Some(capacity) = self.capacity {
             write!(f, "/{capacity}")?;
