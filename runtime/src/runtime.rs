@@ -69,16 +69,23 @@ impl Handle {
 
         pool.advance(Phase::Draining);
         let quiet = pool.wait_idle(deadline);
+        if !quiet {
+            pool.set_overdue();
+        }
 
         pool.advance(Phase::Ending);
         pool.registry.close();
         pool.registry
             .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
-        let last = deadline.map_or_else(Instant::now, |deadline| deadline.max(Instant::now()))
-            + tuning::END_GRACE;
+        let now = Instant::now();
+        let deadline = deadline.map_or(now + tuning::END_GRACE, |deadline| deadline.max(now));
+        let last = deadline + tuning::END_GRACE;
         // A machine that is being connected right now is in the registry before it is queued: look until all are gone.
         while pool.registry.len() > 0 && Instant::now() < last {
-            pool.wait_idle(Some(last));
+            if !pool.is_overdue() && Instant::now() >= deadline {
+                pool.set_overdue();
+            }
+            pool.wait_idle(Some(if pool.is_overdue() { last } else { deadline }));
             std::thread::yield_now();
         }
 
@@ -233,7 +240,8 @@ impl Runtime {
     }
 
     /// Ends the runtime: refuses sends and connects from outside, lets machines work until all is quiet or `timeout` is
-    /// over, then ends every machine, with its `disconnected`, and joins the workers.
+    /// over, then ends every machine, with its `disconnected`, and joins the workers. After a quiet drain machines still
+    /// receive what a thread sent at the last moment; past the timeout, or parked on somebody outside, they leave it unread.
     ///
     /// A worker that is inside user code two seconds after the deadline is detached and named in the report. A second call returns
     /// the report of the first. In a machine, which may not wait, nothing happens but that the report says so.

@@ -48,13 +48,31 @@ mod imp {
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use loom::thread::{Thread, current as current_thread, yield_now};
+    pub(crate) use loom::thread::yield_now;
 
-    /// A park that may return at once, as std's may. loom's own loses a token (0.7.3: the release of any mutex that the
-    /// thread touched last resets it), and would report deadlocks that are none. A thread that is never woken
-    /// shows as a model that exceeds its number of branches.
+    /// A thread that can be unparked. Not loom's own: that one (0.7.3) loses the token of a thread whose last lock is
+    /// released by another thread meanwhile, and then reports a deadlock that is none.
+    #[derive(Clone)]
+    pub(crate) struct Thread(std::sync::Arc<loom::sync::Notify>);
+
+    impl Thread {
+        pub(crate) fn unpark(&self) {
+            self.0.notify();
+        }
+    }
+
+    loom::thread_local! {
+        static CURRENT: Thread = Thread(std::sync::Arc::new(loom::sync::Notify::new()));
+    }
+
+    pub(crate) fn current_thread() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
     pub(crate) fn park() {
-        yield_now();
+        // Out of the closure first: loom switches threads in the wait.
+        let current = current_thread();
+        current.0.wait();
     }
 
     /// loom knows no time: a park with a timeout is a park that may return at once.
@@ -110,7 +128,6 @@ pub(crate) fn model(
     // The environment variable of loom wins, for who wants to look further.
     builder.preemption_bound = builder.preemption_bound.or(preemptions);
     builder.max_branches = 10_000;
-    builder.log = std::env::var_os("LOOM_LOG").is_some();
     builder.check(move || {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         body();

@@ -182,7 +182,8 @@ fn start_and_stop_repeat_and_leave_no_thread() {
         assert!(threads_named(&name).is_none_or(|threads| threads <= 1 + round % 3));
         runtime.shutdown(PATIENCE);
         assert_eq!(tally.counts(), (1, 1, 1, 1));
-        assert!(threads_named(&name).is_none_or(|threads| threads == 0), "{:?} threads left", threads_named(&name));
+        // The system may list a thread for a moment after it was joined.
+        wait_until("no thread is left", || threads_named(&name).is_none_or(|threads| threads == 0));
         // Twice does no harm.
         runtime.shutdown(PATIENCE);
     }
@@ -251,10 +252,10 @@ fn senders_outlive_their_runtime() {
     assert!(weak.upgrade().is_none());
 }
 
-/// Threads go on sending while the runtime ends under them: each send is received, handed back, or, if it came through
-/// after all was quiet, counted as dropped. None is lost without a word.
+/// Threads go on sending while the runtime ends under them: each send is received or handed back, also one that came
+/// through after all was quiet.
 #[test]
-fn sends_that_race_with_the_end_are_accounted_for() {
+fn sends_that_race_with_the_end_are_received_or_handed_back() {
     for _ in 0..100 {
         let runtime = runtime(2);
         let tally = Tally::new();
@@ -274,8 +275,8 @@ fn sends_that_race_with_the_end_are_accounted_for() {
         wait_in(&runtime, "the machine is busy", || tally.received() > 20);
         let report = runtime.shutdown(PATIENCE);
         let taken: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert_eq!(tally.received() + report.dropped as usize, taken, "{report}");
-        assert!(report.dropped <= 3 + 4, "at most what three threads had under way: {report}");
+        assert_eq!(tally.received(), taken, "{report}");
+        assert!(report.is_clean(), "{report}");
     }
 }
 

@@ -79,7 +79,11 @@ pub(crate) struct Alice {
 
 impl Alice {
     pub(crate) fn new(net: NetSender, tally: Arc<Tally>) -> Self {
-        Self { state: State::default(), net, tally }
+        Self {
+            state: State::default(),
+            net,
+            tally,
+        }
     }
 
     /// The answer to one wish; none for who only wants to leave.
@@ -88,7 +92,11 @@ impl Alice {
             Wish::Look => Some(page::form(self.state)),
             Wish::Press(button) => {
                 self.state = self.state.after(button);
-                Some(if button == Button::Bye { page::bye() } else { page::form(self.state) })
+                Some(if button == Button::Bye {
+                    page::bye()
+                } else {
+                    page::form(self.state)
+                })
             }
             Wish::Refuse(error) => Some(page::refusal(error)),
             Wish::GoOn | Wish::Leave => None,
@@ -138,7 +146,11 @@ mod tests {
             (Button::Init, &["Start", "Bye"]),
         ] {
             state = state.after(button);
-            assert_eq!(page::labels(&page::form(state).page), offered, "after {button:?}");
+            assert_eq!(
+                page::labels(&page::form(state).page),
+                offered,
+                "after {button:?}"
+            );
         }
     }
 

@@ -25,7 +25,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(session: Session, alice: Sender<AliceCmd>, tally: Arc<Tally>) -> Self {
-        Self { session, alice, tally, parser: Parser::new(Limits::default()), over: false }
+        Self {
+            session,
+            alice,
+            tally,
+            parser: Parser::new(Limits::default()),
+            over: false,
+        }
     }
 
     fn read(&mut self, bytes: &Bytes) {
@@ -56,7 +62,10 @@ impl Connection {
     fn read_end(&mut self) {
         if !self.over {
             self.over = true;
-            let last = self.parser.finish().map_or_else(Order::leave, Order::refuse);
+            let last = self
+                .parser
+                .finish()
+                .map_or_else(Order::leave, Order::refuse);
             self.pass_on(vec![last]);
         }
     }
@@ -66,7 +75,10 @@ impl Connection {
             return;
         }
         // If Alice is full, this machine is parked after it returns, and so its client is not read until she has room.
-        if let Err(error) = self.alice.send(AliceCmd::Serve(self.session.conn(), orders)) {
+        if let Err(error) = self
+            .alice
+            .send(AliceCmd::Serve(self.session.conn(), orders))
+        {
             tracing::warn!(conn = %self.session.conn(), %error, "Alice does not answer");
             self.over = true;
             // If the net has stopped as well, the connection is closed already.

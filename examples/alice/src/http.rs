@@ -40,7 +40,12 @@ impl Limits {
 impl Default for Limits {
     /// 2 KiB of request line, 8 KiB of head, 64 headers, 8 KiB of body: ample for a browser and a small form.
     fn default() -> Self {
-        Self { request_line_bytes: 2 * 1024, head_bytes: 8 * 1024, headers: 64, body_bytes: 8 * 1024 }
+        Self {
+            request_line_bytes: 2 * 1024,
+            head_bytes: 8 * 1024,
+            headers: 64,
+            body_bytes: 8 * 1024,
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub mod http;
 pub mod order;
 mod page;
 
-use d3::components::{ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen};
+use d3::components::{
+    ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen,
+};
 use d3::net::NetCmd;
 
 use crate::alice::{Alice, AliceCmd};
@@ -59,9 +61,18 @@ pub fn configure(
     settings.require_coordinator(ctx.name())?.kv().only(&[])?;
     let (runtime, tally) = (ctx.runtime().clone(), tally::of(ctx));
     let alice = Alice::new(ctx.net().clone(), tally.clone());
-    let alice = runtime.machine(alice).name("alice").accepts::<AliceCmd>().connect();
+    let alice = runtime
+        .machine(alice)
+        .name("alice")
+        .accepts::<AliceCmd>()
+        .connect();
     listen::tcp(settings, ctx, move |session| {
         let connection = Connection::new(session, alice.clone(), tally.clone());
-        Ok(runtime.machine(connection).name("alice connection").capacity(16).accepts::<NetCmd>().connect())
+        Ok(runtime
+            .machine(connection)
+            .name("alice connection")
+            .capacity(16)
+            .accepts::<NetCmd>()
+            .connect())
     })
 }

@@ -69,25 +69,41 @@ impl Order {
             Wish::Press(Button::Bye) => Persistence::Close,
             _ => request.persistence,
         };
-        Self { wish, persistence, head_only: request.method == Method::Head }
+        Self {
+            wish,
+            persistence,
+            head_only: request.method == Method::Head,
+        }
     }
 
     /// The last answer on a connection whose bytes are no request.
     #[must_use]
     pub fn refuse(error: BadRequest) -> Self {
-        Self { wish: Wish::Refuse(error), persistence: Persistence::Close, head_only: false }
+        Self {
+            wish: Wish::Refuse(error),
+            persistence: Persistence::Close,
+            head_only: false,
+        }
     }
 
     /// Leave to go on with a body.
     #[must_use]
     pub fn go_on() -> Self {
-        Self { wish: Wish::GoOn, persistence: Persistence::KeepAlive, head_only: false }
+        Self {
+            wish: Wish::GoOn,
+            persistence: Persistence::KeepAlive,
+            head_only: false,
+        }
     }
 
     /// Nothing more is wanted; the connection can be closed once everything before was answered.
     #[must_use]
     pub fn leave() -> Self {
-        Self { wish: Wish::Leave, persistence: Persistence::Close, head_only: false }
+        Self {
+            wish: Wish::Leave,
+            persistence: Persistence::Close,
+            head_only: false,
+        }
     }
 }
 
@@ -98,14 +114,30 @@ fn wish_of(request: &Request) -> Result<Wish, BadRequest> {
     }
     match request.method {
         Method::Get | Method::Head => Ok(Wish::Look),
-        Method::Other => refuse(Status::MethodNotAllowed, "Alice only knows GET, HEAD and POST"),
-        Method::Post if !request.framed => refuse(Status::LengthRequired, "a POST says how long its body is"),
-        Method::Post if request.content_type.as_deref().is_some_and(|media_type| media_type != FORM) => {
-            refuse(Status::UnsupportedMediaType, "Alice only reads application/x-www-form-urlencoded")
+        Method::Other => refuse(
+            Status::MethodNotAllowed,
+            "Alice only knows GET, HEAD and POST",
+        ),
+        Method::Post if !request.framed => {
+            refuse(Status::LengthRequired, "a POST says how long its body is")
+        }
+        Method::Post
+            if request
+                .content_type
+                .as_deref()
+                .is_some_and(|media_type| media_type != FORM) =>
+        {
+            refuse(
+                Status::UnsupportedMediaType,
+                "Alice only reads application/x-www-form-urlencoded",
+            )
         }
         Method::Post => match button(&request.body) {
             Some(button) => Ok(Wish::Press(button)),
-            None => refuse(Status::BadRequest, "a form with Alice=Init, Start, Stop or Bye is wanted"),
+            None => refuse(
+                Status::BadRequest,
+                "a form with Alice=Init, Start, Stop or Bye is wanted",
+            ),
         },
     }
 }
@@ -121,12 +153,18 @@ fn button(form: &[u8]) -> Option<Button> {
         return None;
     }
     let value = value.trim_ascii();
-    Button::ALL.into_iter().find(|button| button.label().as_bytes() == value)
+    Button::ALL
+        .into_iter()
+        .find(|button| button.label().as_bytes() == value)
 }
 
 /// Undoes `%41` and `+`; nothing where a percent sign is not followed by two hexadecimal digits.
 fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(&byte) = bytes.next() {
@@ -174,30 +212,74 @@ mod tests {
         ] {
             assert_eq!(Order::of(&post(body)).wish, Wish::Press(button), "{body}");
         }
-        for body in ["", "Alice", "Alice=", "alice=Init", "Alice=init", "Alice=Init&Alice=Stop", "Alice=%4", "Alice=%zz", "Bob=Init"] {
+        for body in [
+            "",
+            "Alice",
+            "Alice=",
+            "alice=Init",
+            "Alice=init",
+            "Alice=Init&Alice=Stop",
+            "Alice=%4",
+            "Alice=%zz",
+            "Bob=Init",
+        ] {
             assert_eq!(refused(&post(body)), Status::BadRequest, "{body}");
         }
     }
 
     #[test]
     fn what_is_refused() {
-        assert_eq!(refused(&Request { path: "/x".into(), ..post("Alice=Init") }), Status::NotFound);
-        assert_eq!(refused(&Request { method: Method::Other, ..post("") }), Status::MethodNotAllowed);
-        assert_eq!(refused(&Request { framed: false, ..post("") }), Status::LengthRequired);
         assert_eq!(
-            refused(&Request { content_type: Some("application/json".into()), ..post("{}") }),
+            refused(&Request {
+                path: "/x".into(),
+                ..post("Alice=Init")
+            }),
+            Status::NotFound
+        );
+        assert_eq!(
+            refused(&Request {
+                method: Method::Other,
+                ..post("")
+            }),
+            Status::MethodNotAllowed
+        );
+        assert_eq!(
+            refused(&Request {
+                framed: false,
+                ..post("")
+            }),
+            Status::LengthRequired
+        );
+        assert_eq!(
+            refused(&Request {
+                content_type: Some("application/json".into()),
+                ..post("{}")
+            }),
             Status::UnsupportedMediaType
         );
         assert_eq!(
-            Order::of(&Request { content_type: None, ..post("Alice=Start") }).wish,
+            Order::of(&Request {
+                content_type: None,
+                ..post("Alice=Start")
+            })
+            .wish,
             Wish::Press(Button::Start)
         );
     }
 
     #[test]
     fn only_bye_closes() {
-        assert_eq!(Order::of(&post("Alice=Bye")).persistence, Persistence::Close);
-        assert_eq!(Order::of(&post("Alice=Init")).persistence, Persistence::KeepAlive);
-        assert_eq!(Order::of(&post("nonsense")).persistence, Persistence::KeepAlive);
+        assert_eq!(
+            Order::of(&post("Alice=Bye")).persistence,
+            Persistence::Close
+        );
+        assert_eq!(
+            Order::of(&post("Alice=Init")).persistence,
+            Persistence::KeepAlive
+        );
+        assert_eq!(
+            Order::of(&post("nonsense")).persistence,
+            Persistence::KeepAlive
+        );
     }
 }

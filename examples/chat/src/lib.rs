@@ -35,7 +35,9 @@ pub mod lines;
 mod machines;
 pub mod room;
 
-use d3::components::{ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen};
+use d3::components::{
+    ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen,
+};
 use d3::net::NetCmd;
 
 use crate::machines::{Guest, RoomCmd, RoomMachine};
@@ -60,9 +62,18 @@ pub fn configure(
     };
     let (runtime, tally) = (ctx.runtime().clone(), tally::of(ctx));
     let room = RoomMachine::new(phrases, ctx.net().clone(), tally.clone());
-    let room = runtime.machine(room).name("chat room").accepts::<RoomCmd>().connect();
+    let room = runtime
+        .machine(room)
+        .name("chat room")
+        .accepts::<RoomCmd>()
+        .connect();
     listen::tcp(settings, ctx, move |session| {
         let guest = Guest::new(session, room.clone(), tally.clone());
-        Ok(runtime.machine(guest).name("chat guest").capacity(16).accepts::<NetCmd>().connect())
+        Ok(runtime
+            .machine(guest)
+            .name("chat guest")
+            .capacity(16)
+            .accepts::<NetCmd>()
+            .connect())
     })
 }

@@ -31,7 +31,11 @@ impl Lines {
     /// A reader of lines of up to `line_bytes_max` bytes, line end not counted.
     #[must_use]
     pub fn new(line_bytes_max: usize) -> Self {
-        Self { partial: Vec::new(), skipping: false, line_bytes_max }
+        Self {
+            partial: Vec::new(),
+            skipping: false,
+            line_bytes_max,
+        }
     }
 
     /// Takes in what arrived and gives the lines that it completes.
@@ -69,7 +73,12 @@ impl Lines {
             return Line::TooLong;
         }
         // Nobody shall move another's cursor.
-        Line::Text(String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).collect())
+        Line::Text(
+            String::from_utf8_lossy(bytes)
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect(),
+        )
     }
 }
 
@@ -86,7 +95,10 @@ mod tests {
     #[test]
     fn line_ends_of_both_kinds() {
         let mut lines = Lines::new(10);
-        assert_eq!(lines.push(b"a\nb\r\n\n\r\nc"), [text("a"), text("b"), text(""), text("")]);
+        assert_eq!(
+            lines.push(b"a\nb\r\n\n\r\nc"),
+            [text("a"), text("b"), text(""), text("")]
+        );
         assert_eq!(lines.push(b"\r"), []);
         assert_eq!(lines.push(b"\n"), [text("c")]);
         assert_eq!(lines.finish(), None);
@@ -95,7 +107,10 @@ mod tests {
     #[test]
     fn long_lines_are_thrown_away() {
         let mut lines = Lines::new(3);
-        assert_eq!(lines.push(b"abc\nabcd\nabc\r\nabcd\r\n"), [text("abc"), Line::TooLong, text("abc"), Line::TooLong]);
+        assert_eq!(
+            lines.push(b"abc\nabcd\nabc\r\nabcd\r\n"),
+            [text("abc"), Line::TooLong, text("abc"), Line::TooLong]
+        );
         for _ in 0..1_000 {
             assert_eq!(lines.push(b"xxxxx"), []);
             assert!(lines.partial.capacity() <= 8);
@@ -107,7 +122,10 @@ mod tests {
 
     #[test]
     fn only_text_comes_through() {
-        assert_eq!(Lines::new(99).push(b"a\x1b[2Jb\x07\xff\tc\n"), [text("a[2Jb\u{fffd}c")]);
+        assert_eq!(
+            Lines::new(99).push(b"a\x1b[2Jb\x07\xff\tc\n"),
+            [text("a[2Jb\u{fffd}c")]
+        );
     }
 
     proptest! {

@@ -36,7 +36,11 @@ pub(crate) struct RoomMachine {
 
 impl RoomMachine {
     pub(crate) fn new(phrases: Phrases, net: NetSender, tally: Arc<Tally>) -> Self {
-        Self { room: Room::new(phrases), net, tally }
+        Self {
+            room: Room::new(phrases),
+            net,
+            tally,
+        }
     }
 
     fn tell(&self, guest: NetConnId, said: Said) {
@@ -96,7 +100,12 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn new(session: Session, room: Sender<RoomCmd>, tally: Arc<Tally>) -> Self {
-        Self { session, room, tally, lines: Lines::new(LINE_BYTES_MAX) }
+        Self {
+            session,
+            room,
+            tally,
+            lines: Lines::new(LINE_BYTES_MAX),
+        }
     }
 
     fn pass_on(&self, lines: Vec<Line>) {

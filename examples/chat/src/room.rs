@@ -20,7 +20,10 @@ pub struct Phrases {
 
 impl Default for Phrases {
     fn default() -> Self {
-        Self { name_prompt: "Welcome, may I have your name?".into(), gone_message: "has left the building".into() }
+        Self {
+            name_prompt: "Welcome, may I have your name?".into(),
+            gone_message: "has left the building".into(),
+        }
     }
 }
 
@@ -47,18 +50,27 @@ impl<K: Copy + Ord + Hash> Room<K> {
     /// An empty room.
     #[must_use]
     pub fn new(phrases: Phrases) -> Self {
-        Self { phrases, guests: BTreeMap::new(), taken: HashMap::new() }
+        Self {
+            phrases,
+            guests: BTreeMap::new(),
+            taken: HashMap::new(),
+        }
     }
 
     /// Somebody came in. It hears and says nothing before it has a name.
     pub fn enter(&mut self, guest: K) -> Said {
         self.guests.entry(guest).or_default();
-        Said { back: format!("{}\n", self.phrases.name_prompt), to_others: String::new() }
+        Said {
+            back: format!("{}\n", self.phrases.name_prompt),
+            to_others: String::new(),
+        }
     }
 
     /// Somebody sent a line.
     pub fn line(&mut self, guest: K, line: Line, said: &mut Said) {
-        let Some(name) = self.guests.get(&guest) else { return };
+        let Some(name) = self.guests.get(&guest) else {
+            return;
+        };
         match (name, line) {
             (_, Line::TooLong) => said.back.push_str("* that line was too long\n"),
             (None, Line::Text(text)) => self.introduce(guest, &text, said),
@@ -83,7 +95,10 @@ impl<K: Copy + Ord + Hash> Room<K> {
 
     /// Everybody with a name but `guest`.
     pub fn others(&self, guest: K) -> impl Iterator<Item = K> + '_ {
-        self.guests.iter().filter(move |(other, name)| **other != guest && name.is_some()).map(|(other, _)| *other)
+        self.guests
+            .iter()
+            .filter(move |(other, name)| **other != guest && name.is_some())
+            .map(|(other, _)| *other)
     }
 
     fn introduce(&mut self, guest: K, text: &str, said: &mut Said) {
@@ -96,7 +111,11 @@ impl<K: Copy + Ord + Hash> Room<K> {
             Some(format!("* {name} is taken"))
         } else {
             let present: Vec<_> = self.guests.values().flatten().map(String::as_str).collect();
-            let company = if present.is_empty() { "nobody else is here".into() } else { present.join(", ") + " here" };
+            let company = if present.is_empty() {
+                "nobody else is here".into()
+            } else {
+                present.join(", ") + " here"
+            };
             let _ = writeln!(said.back, "* hello {name}; {company}");
             let _ = writeln!(said.to_others, "* {name} has come in");
             self.taken.insert(name.to_lowercase(), guest);
@@ -125,7 +144,10 @@ mod tests {
 
     fn named(room: &mut Room<u32>, guest: u32, name: &str) {
         room.enter(guest);
-        assert!(say(room, guest, name).back.contains("hello"), "{name} was not let in");
+        assert!(
+            say(room, guest, name).back.contains("hello"),
+            "{name} was not let in"
+        );
     }
 
     const PROMPT: &str = "Welcome, may I have your name?\n";
@@ -139,9 +161,18 @@ mod tests {
             ("", PROMPT.to_owned()),
             ("  ", PROMPT.to_owned()),
             ("ann", format!("* ann is taken\n{PROMPT}")),
-            (&"x".repeat(33), format!("* a name has at most 32 letters\n{PROMPT}")),
+            (
+                &"x".repeat(33),
+                format!("* a name has at most 32 letters\n{PROMPT}"),
+            ),
         ] {
-            assert_eq!(say(&mut room, 2, name), Said { back: answer, to_others: String::new() });
+            assert_eq!(
+                say(&mut room, 2, name),
+                Said {
+                    back: answer,
+                    to_others: String::new()
+                }
+            );
         }
         let said = say(&mut room, 2, " Bob ");
         assert_eq!(said.back, "* hello Bob; Ann here\n");
@@ -155,8 +186,18 @@ mod tests {
             named(&mut room, guest, name);
         }
         room.enter(4);
-        assert_eq!(say(&mut room, 2, "hi there"), Said { back: String::new(), to_others: "Bob: hi there\n".into() });
-        assert_eq!(room.others(2).collect::<Vec<_>>(), [1, 3], "not to who spoke, not to who has no name");
+        assert_eq!(
+            say(&mut room, 2, "hi there"),
+            Said {
+                back: String::new(),
+                to_others: "Bob: hi there\n".into()
+            }
+        );
+        assert_eq!(
+            room.others(2).collect::<Vec<_>>(),
+            [1, 3],
+            "not to who spoke, not to who has no name"
+        );
         assert_eq!(say(&mut room, 2, " "), Said::default());
     }
 
@@ -165,10 +206,18 @@ mod tests {
         let mut room = room();
         room.enter(1);
         let mut said = Said::default();
-        for line in [Line::Text("Ann".into()), Line::Text("a".into()), Line::TooLong, Line::Text("b".into())] {
+        for line in [
+            Line::Text("Ann".into()),
+            Line::Text("a".into()),
+            Line::TooLong,
+            Line::Text("b".into()),
+        ] {
             room.line(1, line, &mut said);
         }
-        assert_eq!(said.back, "* hello Ann; nobody else is here\n* that line was too long\n");
+        assert_eq!(
+            said.back,
+            "* hello Ann; nobody else is here\n* that line was too long\n"
+        );
         assert_eq!(said.to_others, "* Ann has come in\nAnn: a\nAnn: b\n");
     }
 
@@ -181,7 +230,15 @@ mod tests {
         assert_eq!(room.leave(1), Said::default());
         assert_eq!(say(&mut room, 2, "ANN").to_others, "* ANN has come in\n");
         room.enter(3);
-        assert_eq!(room.leave(3), Said::default(), "who never had a name leaves unnoticed");
-        assert_eq!(say(&mut room, 3, "late"), Said::default(), "who has left says nothing");
+        assert_eq!(
+            room.leave(3),
+            Said::default(),
+            "who never had a name leaves unnoticed"
+        );
+        assert_eq!(
+            say(&mut room, 3, "late"),
+            Said::default(),
+            "who has left says nothing"
+        );
     }
 }

@@ -18,7 +18,11 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(session: Session, next: EchoSender, tally: Arc<Tally>) -> Self {
-        Self { session, next, tally }
+        Self {
+            session,
+            next,
+            tally,
+        }
     }
 
     fn pass_on(&mut self, cmd: EchoCmd) {

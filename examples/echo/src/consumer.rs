@@ -1,6 +1,8 @@
 //! The component that makes consumers.
 
-use d3::components::{ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings};
+use d3::components::{
+    ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings,
+};
 use d3::prelude::*;
 
 use crate::WORKER_CAPACITY;
@@ -15,8 +17,16 @@ pub fn configure(
     _components: &[ComponentInfo],
     ctx: &ServiceContext,
 ) -> Result<Option<ComponentSender>, ComponentError> {
-    let factory = Factory { runtime: ctx.runtime().clone() };
-    Ok(Some(ctx.runtime().machine(factory).name("EchoConsumer").accepts::<ComponentCmd>().connect()))
+    let factory = Factory {
+        runtime: ctx.runtime().clone(),
+    };
+    Ok(Some(
+        ctx.runtime()
+            .machine(factory)
+            .name("EchoConsumer")
+            .accepts::<ComponentCmd>()
+            .connect(),
+    ))
 }
 
 /// The component: told of a session, it makes a worker for it.
@@ -30,8 +40,14 @@ impl MachineMut<ComponentCmd> for Factory {
         if let ComponentCmd::NewSession(_, _, wiring) = cmd
             && let Ok(wiring) = wiring.downcast::<EchoCmd>()
         {
-            let consumer = self.runtime.machine(Consumer::default()).name("echo consumer");
-            let consumer = consumer.capacity(WORKER_CAPACITY).accepts::<EchoCmd>().connect();
+            let consumer = self
+                .runtime
+                .machine(Consumer::default())
+                .name("echo consumer");
+            let consumer = consumer
+                .capacity(WORKER_CAPACITY)
+                .accepts::<EchoCmd>()
+                .connect();
             send_cmd(&wiring, EchoCmd::Worker(Role::Consumer, consumer));
         }
     }

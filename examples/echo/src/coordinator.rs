@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use d3::components::component::find;
 use d3::components::{
-    AnySender, ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext, Session, Settings,
+    AnySender, ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext,
+    Session, Settings,
 };
 use d3::net::{HalfClose, ListenOptions, NetCmd};
 use d3::prelude::*;
@@ -22,16 +23,34 @@ pub fn configure(
     components: &[ComponentInfo],
     ctx: &ServiceContext,
 ) -> Result<Option<ComponentSender>, ComponentError> {
-    let address = settings.require_coordinator(ctx.name())?.require_tcp_address()?;
+    let address = settings
+        .require_coordinator(ctx.name())?
+        .require_tcp_address()?;
     let consumers = find(components, "EchoConsumer")?.sender().clone();
     let producers = find(components, "EchoProducer")?.sender().clone();
-    let listener = Listener { ctx: ctx.clone(), components: [consumers, producers], tally: tally::of(ctx) };
-    let listener = ctx.runtime().machine(listener).name("echo listener").accepts::<NetCmd>().connect();
+    let listener = Listener {
+        ctx: ctx.clone(),
+        components: [consumers, producers],
+        tally: tally::of(ctx),
+    };
+    let listener = ctx
+        .runtime()
+        .machine(listener)
+        .name("echo listener")
+        .accepts::<NetCmd>()
+        .connect();
     ctx.depends_on(listener.handle());
     // The service closes its connections itself, once the last reply is on its way.
     let options = ListenOptions::tcp(address).half_close(HalfClose::KeepOpen);
-    let coordinator = Coordinator { ctx: ctx.clone(), bind: Some(NetCmd::Listen(options, listener)) };
-    let coordinator = ctx.runtime().machine(coordinator).name("EchoCoordinator").accepts::<ComponentCmd>();
+    let coordinator = Coordinator {
+        ctx: ctx.clone(),
+        bind: Some(NetCmd::Listen(options, listener)),
+    };
+    let coordinator = ctx
+        .runtime()
+        .machine(coordinator)
+        .name("EchoCoordinator")
+        .accepts::<ComponentCmd>();
     Ok(Some(coordinator.connect()))
 }
 
@@ -89,10 +108,19 @@ impl Listener {
     fn begin(&self, session: Session) {
         let (id, service) = (session.id(), session.service().clone());
         let wiring = Wiring::new(session, self.ctx.runtime().clone(), self.tally.clone());
-        let wiring = self.ctx.runtime().machine(wiring).name("echo wiring").accepts::<EchoCmd>().connect();
+        let wiring = self
+            .ctx
+            .runtime()
+            .machine(wiring)
+            .name("echo wiring")
+            .accepts::<EchoCmd>()
+            .connect();
         for component in &self.components {
             let worker_to = AnySender::new(wiring.clone());
-            send_cmd(component, ComponentCmd::NewSession(id, service.clone(), worker_to));
+            send_cmd(
+                component,
+                ComponentCmd::NewSession(id, service.clone(), worker_to),
+            );
         }
     }
 }

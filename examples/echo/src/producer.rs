@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use d3::components::{ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings};
+use d3::components::{
+    ComponentCmd, ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings,
+};
 use d3::net::{CloseReason, NetCmd, NetConnId, NetSender};
 use d3::prelude::*;
 use tally::Tally;
@@ -19,8 +21,17 @@ pub fn configure(
     _components: &[ComponentInfo],
     ctx: &ServiceContext,
 ) -> Result<Option<ComponentSender>, ComponentError> {
-    let factory = Factory { runtime: ctx.runtime().clone(), net: ctx.net().clone() };
-    Ok(Some(ctx.runtime().machine(factory).name("EchoProducer").accepts::<ComponentCmd>().connect()))
+    let factory = Factory {
+        runtime: ctx.runtime().clone(),
+        net: ctx.net().clone(),
+    };
+    Ok(Some(
+        ctx.runtime()
+            .machine(factory)
+            .name("EchoProducer")
+            .accepts::<ComponentCmd>()
+            .connect(),
+    ))
 }
 
 /// The component: told of a session, it makes a worker for it.
@@ -36,9 +47,16 @@ impl MachineMut<ComponentCmd> for Factory {
             && let Ok(wiring) = wiring.downcast::<EchoCmd>()
         {
             let tally = tally::of_service(&self.net, &service);
-            let producer = Producer { tally, net: self.net.clone(), output: None };
+            let producer = Producer {
+                tally,
+                net: self.net.clone(),
+                output: None,
+            };
             let producer = self.runtime.machine(producer).name("echo producer");
-            let producer = producer.capacity(WORKER_CAPACITY).accepts::<EchoCmd>().connect();
+            let producer = producer
+                .capacity(WORKER_CAPACITY)
+                .accepts::<EchoCmd>()
+                .connect();
             send_cmd(&wiring, EchoCmd::Worker(Role::Producer, producer));
         }
     }
@@ -60,7 +78,9 @@ impl MachineMut<EchoCmd> for Producer {
                 send_cmd(&self.net, NetCmd::SendBytes(conn, bytes));
             }
             // Everything was handed to the net before this, in order: it closes once all of it is written.
-            (EchoCmd::End, Some(conn)) => send_cmd(&self.net, NetCmd::CloseConn(conn, CloseReason::Flush)),
+            (EchoCmd::End, Some(conn)) => {
+                send_cmd(&self.net, NetCmd::CloseConn(conn, CloseReason::Flush))
+            }
             (other, _) => tracing::warn!(?other, "a producer cannot use this"),
         }
     }

@@ -7,9 +7,9 @@ use d3::net::NetCmd;
 use d3::prelude::*;
 use tally::Tally;
 
+use crate::WORKER_CAPACITY;
 use crate::command::{EchoCmd, EchoSender, Role};
 use crate::connector::Connector;
-use crate::WORKER_CAPACITY;
 
 /// Waits for the two workers of a session. Only the components hold senders of it: if one of them is gone, this machine
 /// ends as well, the session with it, and the client sees its connection closed.
@@ -23,20 +23,33 @@ pub(crate) struct Wiring {
 
 impl Wiring {
     pub(crate) fn new(session: Session, runtime: Runtime, tally: Arc<Tally>) -> Self {
-        Self { session: Some(session), runtime, tally, consumer: None, producer: None }
+        Self {
+            session: Some(session),
+            runtime,
+            tally,
+            consumer: None,
+            producer: None,
+        }
     }
 
     /// Wires the session up once all is there.
     fn wire_up(&mut self) {
-        let (Some(consumer), Some(producer)) = (&self.consumer, &self.producer) else { return };
-        let Some(session) = self.session.take() else { return };
+        let (Some(consumer), Some(producer)) = (&self.consumer, &self.producer) else {
+            return;
+        };
+        let Some(session) = self.session.take() else {
+            return;
+        };
         let (conn, net) = (session.conn(), session.net().clone());
         send_cmd(producer, EchoCmd::Output(conn));
         send_cmd(consumer, EchoCmd::Next(producer.clone()));
         // Each worker is now held by the one before it, and the first by the net: the row ends from its front.
         let connector = Connector::new(session, consumer.clone(), self.tally.clone());
         let connector = self.runtime.machine(connector).name("echo connector");
-        let connector = connector.capacity(WORKER_CAPACITY).accepts::<NetCmd>().connect();
+        let connector = connector
+            .capacity(WORKER_CAPACITY)
+            .accepts::<NetCmd>()
+            .connect();
         // Nothing is read from a connection before it is bound: no byte came before this.
         send_cmd(&net, NetCmd::BindConn(conn, connector));
         (self.consumer, self.producer) = (None, None);

@@ -24,15 +24,26 @@ pub(crate) fn pair() -> (Alive, Ended) {
 }
 
 /// Starts the clock. It holds the monitor only weakly: a clock alone keeps no monitor going.
-pub(crate) fn start(monitor: WeakSender<MonitorCmd>, ended: Ended, interval: Duration) -> io::Result<()> {
+pub(crate) fn start(
+    monitor: WeakSender<MonitorCmd>,
+    ended: Ended,
+    interval: Duration,
+) -> io::Result<()> {
     let clock = move || run(&monitor, &ended.0, interval);
-    thread::Builder::new().name("monitor-clock".into()).spawn(clock).map(drop)
+    thread::Builder::new()
+        .name("monitor-clock".into())
+        .spawn(clock)
+        .map(drop)
 }
 
 fn run(monitor: &WeakSender<MonitorCmd>, ended: &Receiver<()>, interval: Duration) {
     let mut due = Instant::now() + interval;
-    while ended.recv_timeout(due.saturating_duration_since(Instant::now())) == Err(RecvTimeoutError::Timeout) {
-        let Some(monitor) = monitor.upgrade() else { return };
+    while ended.recv_timeout(due.saturating_duration_since(Instant::now()))
+        == Err(RecvTimeoutError::Timeout)
+    {
+        let Some(monitor) = monitor.upgrade() else {
+            return;
+        };
         // A monitor that has not got to the last ticks yet does not need another one.
         if let Err(TrySendError::Disconnected(_)) = monitor.try_send(MonitorCmd::Tick) {
             return;

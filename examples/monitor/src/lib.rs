@@ -34,7 +34,9 @@ pub mod report;
 
 use std::time::Duration;
 
-use d3::components::{ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen};
+use d3::components::{
+    ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen,
+};
 use d3::net::NetCmd;
 
 use crate::machines::{Monitor, MonitorCmd, Reader};
@@ -57,15 +59,31 @@ pub fn configure(
     kv.only(&["interval_ms"])?;
     let interval_ms = kv.unsigned("interval_ms")?.unwrap_or(INTERVAL_MS_USUAL);
     if interval_ms < INTERVAL_MS_MIN {
-        return Err(kv.bad_value("interval_ms", format!("must be at least {INTERVAL_MS_MIN}")).into());
+        return Err(kv
+            .bad_value("interval_ms", format!("must be at least {INTERVAL_MS_MIN}"))
+            .into());
     }
     let runtime = ctx.runtime().clone();
     let (alive, ended) = clock::pair();
     let monitor = Monitor::new(ctx.clone(), alive);
-    let monitor = runtime.machine(monitor).name("monitor").accepts::<MonitorCmd>().connect();
-    clock::start(monitor.downgrade(), ended, Duration::from_millis(interval_ms)).map_err(ComponentError::failed)?;
+    let monitor = runtime
+        .machine(monitor)
+        .name("monitor")
+        .accepts::<MonitorCmd>()
+        .connect();
+    clock::start(
+        monitor.downgrade(),
+        ended,
+        Duration::from_millis(interval_ms),
+    )
+    .map_err(ComponentError::failed)?;
     listen::tcp(settings, ctx, move |session| {
         let reader = Reader::new(session, monitor.clone());
-        Ok(runtime.machine(reader).name("monitor reader").capacity(16).accepts::<NetCmd>().connect())
+        Ok(runtime
+            .machine(reader)
+            .name("monitor reader")
+            .capacity(16)
+            .accepts::<NetCmd>()
+            .connect())
     })
 }

@@ -37,11 +37,20 @@ pub(crate) struct Monitor {
 impl Monitor {
     pub(crate) fn new(ctx: ServiceContext, alive: Alive) -> Self {
         let tally = tally::of(&ctx);
-        Self { ctx, tally, readers: BTreeSet::new(), started: Instant::now(), ticks: 0, _alive: alive }
+        Self {
+            ctx,
+            tally,
+            readers: BTreeSet::new(),
+            started: Instant::now(),
+            ticks: 0,
+            _alive: alive,
+        }
     }
 
     fn report(&self) -> Bytes {
-        Report::gather(&self.ctx, self.ticks, self.started.elapsed()).to_string().into()
+        Report::gather(&self.ctx, self.ticks, self.started.elapsed())
+            .to_string()
+            .into()
     }
 
     fn send(&self, reader: NetConnId, report: Bytes) {

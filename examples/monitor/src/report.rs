@@ -75,7 +75,13 @@ impl Report {
         });
         let stats = ctx.runtime().stats();
         let workers = stats.workers.iter().map(Worker::of).collect();
-        Self { number, uptime, machines: stats.machines, workers, services: services.collect() }
+        Self {
+            number,
+            uptime,
+            machines: stats.machines,
+            workers,
+            services: services.collect(),
+        }
     }
 }
 
@@ -88,7 +94,10 @@ impl Worker {
                 ("parks", stats.parks),
                 ("steals", stats.steals),
                 ("sleeps", stats.sleeps),
-                ("slept_ms", u64::try_from(stats.slept.as_millis()).unwrap_or(u64::MAX)),
+                (
+                    "slept_ms",
+                    u64::try_from(stats.slept.as_millis()).unwrap_or(u64::MAX),
+                ),
                 ("panics", stats.panics),
             ],
         }
@@ -97,7 +106,13 @@ impl Worker {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "report {} uptime_ms={} machines={}", self.number, self.uptime.as_millis(), self.machines)?;
+        writeln!(
+            f,
+            "report {} uptime_ms={} machines={}",
+            self.number,
+            self.uptime.as_millis(),
+            self.machines
+        )?;
         for (number, worker) in self.workers.iter().enumerate() {
             write!(f, "worker {number}")?;
             for (name, value) in &worker.figures {
@@ -118,9 +133,20 @@ impl fmt::Display for Service {
         for address in &self.addresses {
             write!(f, " address={address}")?;
         }
-        let Figures { bytes_in, bytes_out, messages } = self.figures;
-        write!(f, " sessions_open={} sessions_total={}", self.sessions_open, self.sessions_total)?;
-        write!(f, " bytes_in={bytes_in} bytes_out={bytes_out} messages={messages}")
+        let Figures {
+            bytes_in,
+            bytes_out,
+            messages,
+        } = self.figures;
+        write!(
+            f,
+            " sessions_open={} sessions_total={}",
+            self.sessions_open, self.sessions_total
+        )?;
+        write!(
+            f,
+            " bytes_in={bytes_in} bytes_out={bytes_out} messages={messages}"
+        )
     }
 }
 
@@ -135,8 +161,12 @@ mod tests {
             uptime: Duration::from_millis(12_003),
             machines: 24,
             workers: vec![
-                Worker { figures: vec![("instructions", 5), ("steals", 1)] },
-                Worker { figures: vec![("instructions", 6), ("steals", 0)] },
+                Worker {
+                    figures: vec![("instructions", 5), ("steals", 1)],
+                },
+                Worker {
+                    figures: vec![("instructions", 6), ("steals", 0)],
+                },
             ],
             services: vec![Service {
                 name: "EchoService".into(),
@@ -144,7 +174,11 @@ mod tests {
                 addresses: vec![([127, 0, 0, 1], 9000).into()],
                 sessions_open: 3,
                 sessions_total: 20,
-                figures: Figures { bytes_in: 640, bytes_out: 641, messages: 7 },
+                figures: Figures {
+                    bytes_in: 640,
+                    bytes_out: 641,
+                    messages: 7,
+                },
             }],
         };
         assert_eq!(

@@ -54,7 +54,12 @@ impl Counter {
 
 impl Tally {
     fn new(service: ServiceName) -> Self {
-        Self { service, bytes_in: Counter::default(), bytes_out: Counter::default(), messages: Counter::default() }
+        Self {
+            service,
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            messages: Counter::default(),
+        }
     }
 
     /// The service that counts here.
@@ -81,7 +86,11 @@ impl Tally {
     /// The figures now.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        Figures { bytes_in: self.bytes_in.get(), bytes_out: self.bytes_out.get(), messages: self.messages.get() }
+        Figures {
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out.get(),
+            messages: self.messages.get(),
+        }
     }
 }
 
@@ -104,12 +113,21 @@ pub fn of(ctx: &ServiceContext) -> Arc<Tally> {
 pub fn of_service(net: &NetSender, service: &str) -> Arc<Tally> {
     let mut tallies = TALLIES.lock().unwrap_or_else(PoisonError::into_inner);
     tallies.retain(|entry| entry.tally.strong_count() > 0);
-    let found = tallies.iter().filter(|entry| entry.belongs_to(net)).find_map(|entry| {
-        entry.tally.upgrade().filter(|tally| *tally.service == *service)
-    });
+    let found = tallies
+        .iter()
+        .filter(|entry| entry.belongs_to(net))
+        .find_map(|entry| {
+            entry
+                .tally
+                .upgrade()
+                .filter(|tally| *tally.service == *service)
+        });
     found.unwrap_or_else(|| {
         let tally = Arc::new(Tally::new(ServiceName::from(service)));
-        tallies.push(Entry { net: net.downgrade(), tally: Arc::downgrade(&tally) });
+        tallies.push(Entry {
+            net: net.downgrade(),
+            tally: Arc::downgrade(&tally),
+        });
         tally
     })
 }
@@ -118,7 +136,11 @@ pub fn of_service(net: &NetSender, service: &str) -> Arc<Tally> {
 #[must_use]
 pub fn all(ctx: &ServiceContext) -> Vec<Arc<Tally>> {
     let tallies = TALLIES.lock().unwrap_or_else(PoisonError::into_inner);
-    tallies.iter().filter(|entry| entry.belongs_to(ctx.net())).filter_map(|entry| entry.tally.upgrade()).collect()
+    tallies
+        .iter()
+        .filter(|entry| entry.belongs_to(ctx.net()))
+        .filter_map(|entry| entry.tally.upgrade())
+        .collect()
 }
 
 impl Entry {
@@ -138,8 +160,18 @@ mod tests {
         echo.add_in(3);
         of_service(&here, "EchoService").add_out(4);
         of_service(&here, "ChatService").add_messages(1);
-        assert_eq!(echo.figures(), Figures { bytes_in: 3, bytes_out: 4, messages: 0 });
-        assert_eq!(of_service(&there, "EchoService").figures(), Figures::default());
+        assert_eq!(
+            echo.figures(),
+            Figures {
+                bytes_in: 3,
+                bytes_out: 4,
+                messages: 0
+            }
+        );
+        assert_eq!(
+            of_service(&there, "EchoService").figures(),
+            Figures::default()
+        );
     }
 
     #[test]
@@ -148,7 +180,10 @@ mod tests {
         let first = of_service(&net, "EchoService");
         first.add_in(1);
         drop(first);
-        assert_eq!(of_service(&net, "EchoService").figures(), Figures::default());
+        assert_eq!(
+            of_service(&net, "EchoService").figures(),
+            Figures::default()
+        );
     }
 
     #[test]

@@ -43,8 +43,14 @@ const FEATURES: [&str; 1] = ["Forwarder"];
 /// # Errors
 /// [`UnknownFeature`] names it.
 pub fn check_features(settings: &Settings) -> Result<(), UnknownFeature> {
-    match settings.features().iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
-        Some(feature) => Err(UnknownFeature { feature: feature.clone() }),
+    match settings
+        .features()
+        .iter()
+        .find(|feature| !FEATURES.contains(&feature.as_str()))
+    {
+        Some(feature) => Err(UnknownFeature {
+            feature: feature.clone(),
+        }),
         None => Ok(()),
     }
 }
@@ -58,7 +64,12 @@ pub struct UnknownFeature {
 
 impl fmt::Display for UnknownFeature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "features: {} is not a feature of this server (it has: {})", self.feature, FEATURES.join(", "))
+        write!(
+            f,
+            "features: {} is not a feature of this server (it has: {})",
+            self.feature,
+            FEATURES.join(", ")
+        )
     }
 }
 
@@ -99,6 +110,9 @@ mod tests {
         assert_eq!(check("features = []"), Ok(()));
         assert_eq!(check("features = ['Forwarder']"), Ok(()));
         let error = check("features = ['Forwarder', 'Teleporter']").unwrap_err();
-        assert_eq!(error.to_string(), "features: Teleporter is not a feature of this server (it has: Forwarder)");
+        assert_eq!(
+            error.to_string(),
+            "features: Teleporter is not a feature of this server (it has: Forwarder)"
+        );
     }
 }

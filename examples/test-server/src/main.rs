@@ -54,7 +54,9 @@ fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Wanted, St
         match argument.to_str() {
             Some("--help" | "-h") => return Ok(Wanted::Help),
             Some("--config") => {
-                config = Some(PathBuf::from(arguments.next().ok_or("--config wants a directory")?));
+                config = Some(PathBuf::from(
+                    arguments.next().ok_or("--config wants a directory")?,
+                ));
             }
             _ => return Err(format!("unknown argument {}", argument.display())),
         }
@@ -68,7 +70,11 @@ fn run(config: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     check_features(&settings)?;
     let stopped = services::run(settings, test_server::services())?;
     // A client that would not let go is no failure of the server; what was cut off has been printed.
-    if stopped.failed.is_empty() { Ok(()) } else { Err("a service failed before the end".into()) }
+    if stopped.failed.is_empty() {
+        Ok(())
+    } else {
+        Err("a service failed before the end".into())
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +85,12 @@ mod tests {
     fn arguments_are_understood() {
         let parse = |text: &str| arguments(text.split_whitespace().map(OsString::from));
         assert_eq!(parse(""), Ok(Wanted::Server { config: None }));
-        assert_eq!(parse("--config a/b"), Ok(Wanted::Server { config: Some("a/b".into()) }));
+        assert_eq!(
+            parse("--config a/b"),
+            Ok(Wanted::Server {
+                config: Some("a/b".into())
+            })
+        );
         assert_eq!(parse("-h"), Ok(Wanted::Help));
         assert!(parse("--config").is_err());
         assert!(parse("--port 3").is_err());

@@ -115,7 +115,11 @@ fn the_phrases_come_from_the_settings() {
     for (client, name) in [(&mut ann, "Ann\n"), (&mut bob, "Bob\n")] {
         client.expect_line("Who?");
         client.send(name);
-        assert!(client.line().is_some_and(|line| line.starts_with("* hello")));
+        assert!(
+            client
+                .line()
+                .is_some_and(|line| line.starts_with("* hello"))
+        );
     }
     drop(bob);
     ann.expect_line("* Bob has come in");

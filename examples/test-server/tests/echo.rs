@@ -20,7 +20,9 @@ struct Noise(u64);
 
 impl Noise {
     fn word(self, index: u64) -> [u8; 8] {
-        let mut z = self.0.wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut z = self
+            .0
+            .wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (z ^ (z >> 31)).to_le_bytes()
@@ -55,9 +57,20 @@ struct Talker {
 impl Talker {
     fn connect(address: SocketAddr, seed: u64, reads: bool) -> Self {
         let stream = std::net::TcpStream::connect(address).expect("the service listens");
-        stream.set_nonblocking(true).expect("sockets can be non-blocking");
+        stream
+            .set_nonblocking(true)
+            .expect("sockets can be non-blocking");
         let stream = TcpStream::from_std(stream);
-        Self { stream, noise: Noise(seed), total: MIB, sent: 0, received: 0, half_closed: false, reads, done: false }
+        Self {
+            stream,
+            noise: Noise(seed),
+            total: MIB,
+            sent: 0,
+            received: 0,
+            half_closed: false,
+            reads,
+            done: false,
+        }
     }
 
     /// Writes and reads until the socket takes and gives no more.
@@ -76,7 +89,9 @@ impl Talker {
     fn write_some(&mut self, buffer: &mut [u8]) -> bool {
         if self.sent == self.total {
             if !self.half_closed {
-                self.stream.shutdown(Shutdown::Write).expect("the connection is open");
+                self.stream
+                    .shutdown(Shutdown::Write)
+                    .expect("the connection is open");
                 self.half_closed = true;
             }
             return false;
@@ -96,13 +111,21 @@ impl Talker {
     fn read_some(&mut self, buffer: &mut [u8], expected: &mut [u8]) -> bool {
         match self.stream.read(buffer) {
             Ok(0) => {
-                assert_eq!((self.sent, self.received), (self.total, self.total), "the end came early");
+                assert_eq!(
+                    (self.sent, self.received),
+                    (self.total, self.total),
+                    "the end came early"
+                );
                 self.done = true;
                 false
             }
             Ok(length) => {
                 self.noise.fill(self.received, &mut expected[..length]);
-                assert!(buffer[..length] == expected[..length], "wrong bytes after {}", self.received);
+                assert!(
+                    buffer[..length] == expected[..length],
+                    "wrong bytes after {}",
+                    self.received
+                );
                 self.received += length as u64;
                 true
             }
@@ -120,7 +143,10 @@ fn talk(poll: &mut Poll, talkers: &mut [Talker]) {
     talkers.iter_mut().for_each(Talker::turn);
     while talkers.iter().any(|talker| talker.reads && !talker.done) {
         let left = deadline.saturating_duration_since(Instant::now());
-        let stuck = talkers.iter().filter(|talker| talker.reads && !talker.done).count();
+        let stuck = talkers
+            .iter()
+            .filter(|talker| talker.reads && !talker.done)
+            .count();
         assert!(left > Duration::ZERO, "{stuck} connections are stuck");
         match poll.poll(&mut events, Some(left)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -134,13 +160,18 @@ fn talk(poll: &mut Poll, talkers: &mut [Talker]) {
 
 fn talkers(server: &Server, poll: &Poll, slow: usize) -> Vec<Talker> {
     let address = server.address(SERVICE);
-    let mut talkers: Vec<_> =
-        (0..CONNECTIONS).map(|i| Talker::connect(address, 0xD3 + i as u64, i >= slow)).collect();
+    let mut talkers: Vec<_> = (0..CONNECTIONS)
+        .map(|i| Talker::connect(address, 0xD3 + i as u64, i >= slow))
+        .collect();
     for (i, talker) in talkers.iter_mut().enumerate() {
         let both = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut talker.stream, Token(i), both).expect("the poll takes it");
+        poll.registry()
+            .register(&mut talker.stream, Token(i), both)
+            .expect("the poll takes it");
     }
-    wait_until("all connections are open", || server.sessions(SERVICE) == CONNECTIONS);
+    wait_until("all connections are open", || {
+        server.sessions(SERVICE) == CONNECTIONS
+    });
     talkers
 }
 
@@ -174,22 +205,34 @@ fn slow_readers_do_not_hold_up_the_others_and_lose_nothing() {
 fn who_never_reads_cannot_write_for_ever() {
     let server = Server::start(&[SERVICE]);
     let mut poll = Poll::new().expect("a poll");
-    let mut talker = Talker { total: 4096 * MIB, ..Talker::connect(server.address(SERVICE), 7, false) };
-    poll.registry().register(&mut talker.stream, Token(0), Interest::WRITABLE).expect("the poll takes it");
+    let mut talker = Talker {
+        total: 4096 * MIB,
+        ..Talker::connect(server.address(SERVICE), 7, false)
+    };
+    poll.registry()
+        .register(&mut talker.stream, Token(0), Interest::WRITABLE)
+        .expect("the poll takes it");
     let mut events = Events::with_capacity(8);
     // Blocked for so long, with the server idle, is blocked for good.
     loop {
         let before = talker.sent;
         talker.turn();
         assert!(talker.sent < 64 * MIB, "the server takes in everything");
-        poll.poll(&mut events, Some(Duration::from_millis(500))).expect("the poll works");
+        poll.poll(&mut events, Some(Duration::from_millis(500)))
+            .expect("the poll works");
         if events.is_empty() && talker.sent == before {
             break;
         }
     }
     // And it is not lost: from now on it reads.
     (talker.reads, talker.total) = (true, talker.sent);
-    poll.registry().reregister(&mut talker.stream, Token(0), Interest::READABLE | Interest::WRITABLE).expect("the poll takes it");
+    poll.registry()
+        .reregister(
+            &mut talker.stream,
+            Token(0),
+            Interest::READABLE | Interest::WRITABLE,
+        )
+        .expect("the poll takes it");
     talk(&mut poll, std::slice::from_mut(&mut talker));
     drop(talker);
     server.stop();
@@ -236,7 +279,9 @@ fn nothing_is_left_behind() {
         }
     }
     wait_until("all sessions are over", || server.sessions(SERVICE) == 0);
-    wait_until("all their machines have ended", || server.running().runtime().machine_count() == idle);
+    wait_until("all their machines have ended", || {
+        server.running().runtime().machine_count() == idle
+    });
     server.stop();
 }
 
@@ -262,9 +307,14 @@ fn a_component_that_is_gone_closes_new_connections_only() {
     early.send("a");
     assert_eq!(early.read_exact(1), b"a");
     let components = server.running().components();
-    let producers = components.iter().find(|info| info.name() == "EchoProducer").expect("it is configured");
+    let producers = components
+        .iter()
+        .find(|info| info.name() == "EchoProducer")
+        .expect("it is configured");
     producers.sender().handle().stop();
-    wait_until("the component has ended", || producers.sender().is_disconnected());
+    wait_until("the component has ended", || {
+        producers.sender().is_disconnected()
+    });
     let mut late = server.connect(SERVICE);
     late.send("b");
     late.expect_end();

@@ -24,16 +24,29 @@ impl Report {
             let line = client.line().expect("a whole report");
             report.bytes += line.len() as u64 + 1;
             let mut words = line.split(' ');
-            let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+            let (kind, name) = (
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default().to_owned(),
+            );
             let pairs = words.map(|word| word.split_once('=').expect("key=value"));
-            let pairs: HashMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let pairs: HashMap<_, _> = pairs
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect();
             match kind {
                 "report" => {
                     report.number = name.parse().expect("a number");
-                    assert!(pairs["machines"].parse::<usize>().is_ok_and(|machines| machines > 0), "{line}");
+                    assert!(
+                        pairs["machines"]
+                            .parse::<usize>()
+                            .is_ok_and(|machines| machines > 0),
+                        "{line}"
+                    );
                 }
                 "worker" => report.workers.push(pairs),
-                "service" => assert!(report.services.insert(name, pairs).is_none(), "{line} came twice"),
+                "service" => assert!(
+                    report.services.insert(name, pairs).is_none(),
+                    "{line} came twice"
+                ),
                 "" => return report,
                 _ => panic!("{line}"),
             }
@@ -45,14 +58,26 @@ impl Report {
     }
 
     fn instructions(&self) -> u64 {
-        self.workers.iter().map(|worker| worker["instructions"].parse::<u64>().expect("a number")).sum()
+        self.workers
+            .iter()
+            .map(|worker| worker["instructions"].parse::<u64>().expect("a number"))
+            .sum()
     }
 }
 
-const ALL: [&str; 5] = ["EchoService", "UdpEchoService", "ChatService", "AliceService", "MonitorService"];
+const ALL: [&str; 5] = [
+    "EchoService",
+    "UdpEchoService",
+    "ChatService",
+    "AliceService",
+    "MonitorService",
+];
 
 fn server(interval_ms: u64) -> Server {
-    Server::start_with(&ALL, &format!("[coordinator.MonitorCoordinator.kv]\ninterval_ms = {interval_ms}"))
+    Server::start_with(
+        &ALL,
+        &format!("[coordinator.MonitorCoordinator.kv]\ninterval_ms = {interval_ms}"),
+    )
 }
 
 /// What the test sent: a thousand bytes on each of five connections, three datagrams, two names and a line, four requests.
@@ -64,9 +89,11 @@ fn keep_busy(server: &Server) {
         assert_eq!(echo.rest().len(), 1_000);
     }
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    udp.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+    udp.set_read_timeout(Some(DEADLINE))
+        .expect("a timeout can be set");
     for size in [10, 20, 30] {
-        udp.send_to(&[1; 30][..size], server.address("UdpEchoService")).expect("sent");
+        udp.send_to(&[1; 30][..size], server.address("UdpEchoService"))
+            .expect("sent");
         assert_eq!(udp.recv(&mut [0; 64]).expect("it comes back"), size);
     }
     let mut guests = ["Ann\n", "Bob\n"].map(|name| {
@@ -93,10 +120,19 @@ fn the_counters_add_up_to_what_was_sent() {
     let mut seen = before.bytes;
     for service in ALL {
         assert_eq!(before.services[service]["state"], "ready");
-        assert_eq!(before.services[service]["address"], server.address(service).to_string());
+        assert_eq!(
+            before.services[service]["address"],
+            server.address(service).to_string()
+        );
     }
     for service in &ALL[..4] {
-        for key in ["sessions_open", "sessions_total", "bytes_in", "bytes_out", "messages"] {
+        for key in [
+            "sessions_open",
+            "sessions_total",
+            "bytes_in",
+            "bytes_out",
+            "messages",
+        ] {
             assert_eq!(before.figure(service, key), 0, "{service} {key}");
         }
     }
@@ -105,8 +141,16 @@ fn the_counters_add_up_to_what_was_sent() {
     keep_busy(&server);
     // What the clients have seen has been counted; sessions take a moment to end.
     let mut report = Report::read(&mut reader);
-    let open = |report: &Report| ALL[..4].iter().map(|service| report.figure(service, "sessions_open")).sum::<u64>();
-    while report.number == before.number || open(&report) > 0 || report.figure("AliceService", "messages") < 4 {
+    let open = |report: &Report| {
+        ALL[..4]
+            .iter()
+            .map(|service| report.figure(service, "sessions_open"))
+            .sum::<u64>()
+    };
+    while report.number == before.number
+        || open(&report) > 0
+        || report.figure("AliceService", "messages") < 4
+    {
         seen += report.bytes;
         report = Report::read(&mut reader);
     }
@@ -118,12 +162,19 @@ fn the_counters_add_up_to_what_was_sent() {
         ("ChatService", 2, "Ann\nBob\nhello\n".len() as u64, 3),
         ("AliceService", 1, alice_bytes as u64, 4),
     ] {
-        let figures = ["sessions_total", "bytes_in", "messages"].map(|key| report.figure(service, key));
+        let figures =
+            ["sessions_total", "bytes_in", "messages"].map(|key| report.figure(service, key));
         assert_eq!(figures, [sessions, bytes_in, messages], "{service}");
     }
     assert_eq!(report.figure("EchoService", "bytes_out"), 5_000);
     assert_eq!(report.figure("UdpEchoService", "bytes_out"), 60);
-    assert_eq!((report.figure("MonitorService", "sessions_open"), report.figure("MonitorService", "sessions_total")), (1, 1));
+    assert_eq!(
+        (
+            report.figure("MonitorService", "sessions_open"),
+            report.figure("MonitorService", "sessions_total")
+        ),
+        (1, 1)
+    );
     // What the monitor has sent before this report.
     assert_eq!(report.figure("MonitorService", "bytes_out"), seen);
     drop(reader);
@@ -142,7 +193,10 @@ fn a_slow_reader_does_not_hold_up_the_other_and_misses_nothing() {
         numbers.push(Report::read(&mut quick).number);
     }
     // The first comes on arrival, the others one by one.
-    assert!(numbers[1..].windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    assert!(
+        numbers[1..].windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
     let last = numbers[149];
     let mut number = Report::read(&mut slow).number;
     number = number.max(Report::read(&mut slow).number);
@@ -162,21 +216,37 @@ fn a_reader_that_has_nothing_to_say_listens_on() {
     reader.send("what is this?");
     reader.end();
     for _ in 0..20 {
-        assert!(Report::read(&mut reader).services.contains_key("MonitorService"));
+        assert!(
+            Report::read(&mut reader)
+                .services
+                .contains_key("MonitorService")
+        );
     }
     drop(reader);
-    common::wait_until("the reader is gone", || server.sessions("MonitorService") == 0);
+    common::wait_until("the reader is gone", || {
+        server.sessions("MonitorService") == 0
+    });
     server.stop();
 }
 
 #[test]
 fn an_interval_that_makes_no_sense_is_refused() {
-    for (kv, problem) in [("interval_ms = 3", "at least 10"), ("interval_ms = 'soon'", "number"), ("interval = 5", "interval_ms")] {
+    for (kv, problem) in [
+        ("interval_ms = 3", "at least 10"),
+        ("interval_ms = 'soon'", "number"),
+        ("interval = 5", "interval_ms"),
+    ] {
         let text = format!(
             "services = ['MonitorService']\n[coordinator.MonitorCoordinator]\ntcp_address = '127.0.0.1:0'\nkv = {{ {kv} }}"
         );
-        let settings = d3::components::Settings::parse(&text).expect("sound as far as the server knows");
-        let error = d3::components::services::start(settings, test_server::services()).expect_err("refused").to_string();
-        assert!(error.contains("MonitorCoordinator") && error.contains(problem), "{error}");
+        let settings =
+            d3::components::Settings::parse(&text).expect("sound as far as the server knows");
+        let error = d3::components::services::start(settings, test_server::services())
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("MonitorCoordinator") && error.contains(problem),
+            "{error}"
+        );
     }
 }

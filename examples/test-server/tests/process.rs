@@ -24,11 +24,23 @@ fn command() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("APP__")) {
         command.env_remove(name);
     }
-    command.env_remove("RUN_MODE").env_remove("TEST_SERVER_CONFIG").env_remove("RUST_LOG");
+    command
+        .env_remove("RUN_MODE")
+        .env_remove("TEST_SERVER_CONFIG")
+        .env_remove("RUST_LOG");
     for (coordinator, protocol) in COORDINATORS {
-        command.env(format!("APP__COORDINATOR__{}__{protocol}_ADDRESS", coordinator.to_uppercase()), "127.0.0.1:0");
+        command.env(
+            format!(
+                "APP__COORDINATOR__{}__{protocol}_ADDRESS",
+                coordinator.to_uppercase()
+            ),
+            "127.0.0.1:0",
+        );
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -48,7 +60,9 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.0.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.0.id().to_string()])
+            .status();
         assert!(sent.expect("there is a kill").success());
     }
 
@@ -69,7 +83,10 @@ fn table(process: &mut Process, rows: usize) -> Vec<(String, SocketAddr)> {
     let mut lines = BufReader::new(process.0.stdout.take().expect("a pipe")).lines();
     let mut table = Vec::new();
     while table.len() < rows {
-        let line = lines.next().expect("the table comes before the end").expect("text");
+        let line = lines
+            .next()
+            .expect("the table comes before the end")
+            .expect("text");
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [service, _, "ready", address] = words[..] {
             table.push((service.to_owned(), address.parse().expect("an address")));
@@ -86,7 +103,13 @@ fn refused(mut command: Command) -> String {
         command
     });
     let mut text = String::new();
-    process.0.stderr.take().expect("a pipe").read_to_string(&mut text).expect("text");
+    process
+        .0
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut text)
+        .expect("text");
     assert_eq!(process.wait().code(), Some(1), "{text}");
     text
 }
@@ -101,7 +124,11 @@ fn config(name: &str, text: &str) -> PathBuf {
 
 fn refused_with(name: &str, text: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-server"));
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).arg("--config").arg(config(name, text));
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .arg("--config")
+        .arg(config(name, text));
     refused(command)
 }
 
@@ -112,7 +139,16 @@ fn ends_cleanly_on(signal: &str) {
     let mut process = Process::start(command);
     let table = table(&mut process, 5);
     let names: Vec<&str> = table.iter().map(|(service, _)| service.as_str()).collect();
-    assert_eq!(names, ["EchoService", "UdpEchoService", "ChatService", "AliceService", "MonitorService"]);
+    assert_eq!(
+        names,
+        [
+            "EchoService",
+            "UdpEchoService",
+            "ChatService",
+            "AliceService",
+            "MonitorService"
+        ]
+    );
 
     let mut echo = Client::connect(table[0].1);
     echo.send("hello");
@@ -131,11 +167,20 @@ fn ends_cleanly_on(signal: &str) {
     drop((echo, chat, alice));
     let status = process.wait();
     let mut errors = String::new();
-    process.0.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("text");
+    process
+        .0
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut errors)
+        .expect("text");
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
     for (_, address) in &table[2..] {
-        assert!(TcpStream::connect(address).is_err(), "{address} still answers");
+        assert!(
+            TcpStream::connect(address).is_err(),
+            "{address} still answers"
+        );
     }
 }
 
@@ -152,7 +197,9 @@ fn it_ends_cleanly_on_ctrl_c() {
 #[test]
 fn it_ends_after_its_duration() {
     let mut command = command();
-    command.env("APP__TEST_SERVER_DURATION", "1").env("APP__SERVICES", "EchoService");
+    command
+        .env("APP__TEST_SERVER_DURATION", "1")
+        .env("APP__SERVICES", "EchoService");
     let mut process = Process::start(command);
     assert_eq!(table(&mut process, 1)[0].0, "EchoService");
     assert_eq!(process.wait().code(), Some(0));
@@ -165,9 +212,10 @@ fn only_the_services_named_run() {
     let mut process = Process::start(command);
     let table = table(&mut process, 2);
     let mut monitor = Client::connect(table[1].1);
-    let services: Vec<String> = std::iter::from_fn(|| monitor.line().filter(|line| !line.is_empty()))
-        .filter_map(|line| Some(line.strip_prefix("service ")?.split(' ').next()?.to_owned()))
-        .collect();
+    let services: Vec<String> =
+        std::iter::from_fn(|| monitor.line().filter(|line| !line.is_empty()))
+            .filter_map(|line| Some(line.strip_prefix("service ")?.split(' ').next()?.to_owned()))
+            .collect();
     assert_eq!(services, ["ChatService", "MonitorService"]);
     process.signal("TERM");
     drop(monitor);
@@ -181,41 +229,74 @@ fn a_port_in_use_is_named() {
     let mut command = command();
     command.env("APP__COORDINATOR__CHATCOORDINATOR__TCP_ADDRESS", &address);
     let errors = refused(command);
-    assert!(errors.contains("ChatService") && errors.contains(&address) && errors.contains("in use"), "{errors}");
+    assert!(
+        errors.contains("ChatService") && errors.contains(&address) && errors.contains("in use"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_service_that_does_not_exist_is_named() {
-    let errors = refused_with("unknown_service", "services = ['EchoService', 'TeleportService']");
-    assert!(errors.contains("TeleportService") && errors.contains("EchoService"), "{errors}");
+    let errors = refused_with(
+        "unknown_service",
+        "services = ['EchoService', 'TeleportService']",
+    );
+    assert!(
+        errors.contains("TeleportService") && errors.contains("EchoService"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_feature_that_does_not_exist_is_named() {
     let errors = refused_with("unknown_feature", "features = ['Teleporter']");
-    assert!(errors.contains("Teleporter") && errors.contains("Forwarder"), "{errors}");
+    assert!(
+        errors.contains("Teleporter") && errors.contains("Forwarder"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn an_unknown_key_is_named() {
     let errors = refused_with("unknown_key", "services = []\n\n[executor]\nexecutor = 4\n");
-    assert!(errors.contains("default.toml:4") && errors.contains("executor.executor") && errors.contains("executors"), "{errors}");
+    assert!(
+        errors.contains("default.toml:4")
+            && errors.contains("executor.executor")
+            && errors.contains("executors"),
+        "{errors}"
+    );
     let errors = refused_with(
         "unknown_kv",
         "services = ['ChatService']\n[[coordinator]]\nname = 'ChatCoordinator'\ntcp_address = '127.0.0.1:0'\n\
          kv = { name_promt = 'Who?' }\n",
     );
-    assert!(errors.contains("ChatCoordinator") && errors.contains("name_promt") && errors.contains("name_prompt"), "{errors}");
+    assert!(
+        errors.contains("ChatCoordinator")
+            && errors.contains("name_promt")
+            && errors.contains("name_prompt"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_wrong_type_is_named() {
-    let errors = refused_with("wrong_type", "log_level = 'Info'\n[executor]\nexecutors = 'four'\n");
-    assert!(errors.contains("default.toml:3") && errors.contains("executor.executors") && errors.contains("number"), "{errors}");
+    let errors = refused_with(
+        "wrong_type",
+        "log_level = 'Info'\n[executor]\nexecutors = 'four'\n",
+    );
+    assert!(
+        errors.contains("default.toml:3")
+            && errors.contains("executor.executors")
+            && errors.contains("number"),
+        "{errors}"
+    );
     let mut command = command();
     command.env("APP__EXECUTOR__EXECUTORS", "four");
     let errors = refused(command);
-    assert!(errors.contains("APP__EXECUTOR__EXECUTORS") && errors.contains("number"), "{errors}");
+    assert!(
+        errors.contains("APP__EXECUTOR__EXECUTORS") && errors.contains("number"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -224,7 +305,12 @@ fn an_address_that_does_not_parse_is_named() {
         "bad_address",
         "services = ['EchoService']\n[[coordinator]]\nname = 'EchoCoordinator'\ntcp_address = '127.0.0.1'\n",
     );
-    assert!(errors.contains("default.toml:4") && errors.contains("tcp_address") && errors.contains("127.0.0.1"), "{errors}");
+    assert!(
+        errors.contains("default.toml:4")
+            && errors.contains("tcp_address")
+            && errors.contains("127.0.0.1"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -238,7 +324,10 @@ fn an_address_that_is_missing_is_named() {
     ] {
         let text = format!("services = ['{service}']\n[[coordinator]]\nname = '{coordinator}'\n");
         let errors = refused_with(&format!("no_address_{service}"), &text);
-        assert!(errors.contains(coordinator) && errors.contains(key), "{errors}");
+        assert!(
+            errors.contains(coordinator) && errors.contains(key),
+            "{errors}"
+        );
     }
 }
 
@@ -249,23 +338,35 @@ fn a_missing_component_is_named() {
         "services = ['EchoService']\n[[coordinator]]\nname = 'EchoCoordinator'\ntcp_address = '127.0.0.1:0'\n\
          [[component]]\nname = 'EchoConsumer'\n",
     );
-    assert!(errors.contains("EchoCoordinator") && errors.contains("EchoProducer"), "{errors}");
+    assert!(
+        errors.contains("EchoCoordinator") && errors.contains("EchoProducer"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn settings_that_are_not_there_are_named() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-server"));
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).args(["--config", "/nowhere/at/all"]);
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .args(["--config", "/nowhere/at/all"]);
     let errors = refused(command);
     assert!(errors.contains("/nowhere/at/all/default.toml"), "{errors}");
 }
 
 #[test]
 fn an_unknown_argument_is_refused() {
-    let output = command().arg("--port").output().expect("the program starts");
+    let output = command()
+        .arg("--port")
+        .output()
+        .expect("the program starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--port"));
-    let output = command().arg("--help").output().expect("the program starts");
+    let output = command()
+        .arg("--help")
+        .output()
+        .expect("the program starts");
     assert_eq!(output.status.code(), Some(0));
     let mut out = std::io::stdout().lock();
     out.write_all(&output.stdout).expect("stdout takes it");

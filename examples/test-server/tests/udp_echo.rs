@@ -11,7 +11,9 @@ use common::{DEADLINE, Server};
 
 fn socket(timeout: Duration) -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.set_read_timeout(Some(timeout)).expect("a timeout can be set");
+    socket
+        .set_read_timeout(Some(timeout))
+        .expect("a timeout can be set");
     socket
 }
 
@@ -24,7 +26,11 @@ fn round_trip(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => {
                 assert_eq!(from, to);
-                assert!(buffer[..length] == *datagram, "{length} bytes came back for {}", datagram.len());
+                assert!(
+                    buffer[..length] == *datagram,
+                    "{length} bytes came back for {}",
+                    datagram.len()
+                );
                 return;
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -53,13 +59,18 @@ fn everybody_gets_their_own_back() {
     let sockets: Vec<_> = (0..8).map(|_| socket(Duration::from_secs(5))).collect();
     for round in 0..50_u32 {
         for (who, socket) in sockets.iter().enumerate() {
-            socket.send_to(format!("{who}/{round}").as_bytes(), to).expect("sent");
+            socket
+                .send_to(format!("{who}/{round}").as_bytes(), to)
+                .expect("sent");
         }
         // Loopback loses nothing as long as the buffers hold, and eight small datagrams they hold.
         for (who, socket) in sockets.iter().enumerate() {
             let mut buffer = [0; 64];
             let (length, _) = socket.recv_from(&mut buffer).expect("it comes back");
-            assert_eq!(std::str::from_utf8(&buffer[..length]), Ok(format!("{who}/{round}").as_str()));
+            assert_eq!(
+                std::str::from_utf8(&buffer[..length]),
+                Ok(format!("{who}/{round}").as_str())
+            );
         }
     }
     server.stop();
@@ -78,7 +89,10 @@ fn a_flood_is_survived() {
     let mut buffer = [0; 64];
     while let Ok((length, _)) = flooder.recv_from(&mut buffer) {
         let number = u32::from_le_bytes(buffer[..length].try_into().expect("four bytes were sent"));
-        assert!(number < 20_000 && seen.insert(number), "{number} came twice");
+        assert!(
+            number < 20_000 && seen.insert(number),
+            "{number} came twice"
+        );
     }
     assert!(!seen.is_empty());
     round_trip(&socket(Duration::from_secs(5)), to, b"and now?");

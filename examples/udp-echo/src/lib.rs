@@ -12,7 +12,9 @@
 
 use std::sync::Arc;
 
-use d3::components::{ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen};
+use d3::components::{
+    ComponentError, ComponentInfo, ComponentSender, ServiceContext, Settings, listen,
+};
 use d3::net::NetCmd;
 use d3::prelude::*;
 use tally::Tally;
@@ -26,8 +28,16 @@ pub fn configure(
     _components: &[ComponentInfo],
     ctx: &ServiceContext,
 ) -> Result<Option<ComponentSender>, ComponentError> {
-    let echo = UdpEcho { ctx: ctx.clone(), tally: tally::of(ctx) };
-    let echo = ctx.runtime().machine(echo).name("udp echo").accepts::<NetCmd>().connect();
+    let echo = UdpEcho {
+        ctx: ctx.clone(),
+        tally: tally::of(ctx),
+    };
+    let echo = ctx
+        .runtime()
+        .machine(echo)
+        .name("udp echo")
+        .accepts::<NetCmd>()
+        .connect();
     listen::udp(settings, ctx, echo)
 }
 

@@ -306,6 +306,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn run(&mut self) -> Outcome {
         if self.private().was_parked {
             self.note_resume();
+            if self.private().stage == Stage::Alive && self.header().is_asked_to_end() {
+                // Resumed to end, not for room: what it would send next finds no room either.
+                return self.end();
+            }
         }
         if self.private().stage == Stage::Leaving {
             return self.drain_rest();
@@ -327,7 +331,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             self.serve_control();
         }
         loop {
-            if self.header().is_asked_to_end() {
+            if self.header().is_asked_to_end() && !self.reads_to_the_end() {
                 return self.end();
             }
             // SAFETY: the token makes us the consumer.
@@ -366,6 +370,13 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
     }
 
+    /// A shutdown whose machines had all become quiet closes the mailboxes and lets them be read: what a thread sent at the
+    /// last moment was accepted, so it is received. Past the deadline it is dropped and counted.
+    #[cold]
+    fn reads_to_the_end(&self) -> bool {
+        self.header().end_code() == EndCode::Shutdown && !self.turn.pool.is_overdue()
+    }
+
     #[inline]
     fn receive(&mut self, instruction: P) -> Result<(), Arc<str>> {
         self.turn.counters.instructions.add(1);
@@ -380,12 +391,16 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             Rest::Rested => Some(Outcome::Gone),
             Rest::Closed => Some(self.end()),
             Rest::Waiters => {
-                self.serve_waiters();
+                self.make_room();
                 // Some of them, at most its capacity, are released; the others get their turn when these have sent.
                 Some(Outcome::Again)
             }
-            // The loop finds out what it is.
-            Rest::Busy | Rest::Control => None,
+            Rest::Control => {
+                self.serve_control();
+                None
+            }
+            // The loop finds what came.
+            Rest::Busy => None,
         }
     }
 

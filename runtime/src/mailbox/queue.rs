@@ -90,6 +90,7 @@ pub(crate) enum Announce {
     Closed,
 }
 
+#[repr(C)]
 pub(crate) struct Queue<P> {
     /// Index and bits: see `word.rs`. Every change is a compare-and-swap but the unlocking store.
     tail: AtomicU64,
@@ -466,7 +467,6 @@ impl<P> Queue<P> {
     /// # Safety
     /// The caller is the consumer and found the mailbox empty.
     pub(crate) unsafe fn rest(&self) -> Rest {
-        self.publish_limit();
         let tail = self.tail();
         let head = self.head.load(Ordering::Relaxed);
         if tail.index() != head || tail.has(LOCK) {
@@ -481,6 +481,8 @@ impl<P> Queue<P> {
         if tail.has(WAITERS) {
             return Rest::Waiters;
         }
+        // Not earlier: who waits gets the room before it is published to everyone.
+        self.publish_limit();
         // Cleared before the word says BARE: after that a push may write it at any time. And not where the word says
         // BARE already (a control post woke the consumer): a push may be writing it now.
         let mut block = ptr::null_mut();

@@ -268,7 +268,9 @@ proptest! {
                 Step::Rest if idle => {}
                 Step::Rest => {
                     let outcome = rest(&queue);
-                    limit = head + capacity;
+                    if outcome == Rest::Rested {
+                        limit = head + capacity;
+                    }
                     let expected = if !plain.is_empty() {
                         Rest::Busy
                     } else if control {

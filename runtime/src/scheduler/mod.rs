@@ -43,6 +43,8 @@ pub(crate) enum Phase {
 /// Everything that the workers of one runtime share.
 pub(crate) struct Pool {
     phase: AtomicU8,
+    /// The deadline of the shutdown is over: machines read no more.
+    overdue: AtomicBool,
     /// Workers exit once they find nothing to do.
     exit: AtomicBool,
     pub(crate) config: Config,
@@ -65,6 +67,7 @@ impl Pool {
         let workers = remotes.len();
         Self {
             phase: AtomicU8::new(Phase::Running as u8),
+            overdue: AtomicBool::new(false),
             exit: AtomicBool::new(false),
             config,
             registry: Registry::new(),
@@ -105,6 +108,16 @@ impl Pool {
     pub(crate) fn advance(&self, to: Phase) -> bool {
         // AcqRel: who sees the phase sees what led to it.
         self.phase.fetch_max(to as u8, Ordering::AcqRel) < to as u8
+    }
+
+    pub(crate) fn is_overdue(&self) -> bool {
+        // Acquire: pairs with the Release in `set_overdue`; a machine that looks too early reads one instruction more.
+        self.overdue.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_overdue(&self) {
+        // Release: see `is_overdue`.
+        self.overdue.store(true, Ordering::Release);
     }
 
     pub(crate) fn now_ns(&self) -> u64 {

@@ -290,7 +290,8 @@ impl Sleep {
     pub(crate) fn wake_all(&self) {
         // SeqCst: as in `notify`; the stop flag is the work.
         fence(Ordering::SeqCst);
-        let sleeping = lock(&self.sleepers).len();
-        self.wake(sleeping);
+        // Until the list is empty, not as many as there were: a worker that announces itself meanwhile would take the place
+        // of one that sleeps already.
+        self.wake(usize::MAX);
     }
 }

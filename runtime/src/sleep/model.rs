@@ -1,7 +1,7 @@
 //! loom models of this folder's protocol.
 //!
 //! The work is a counter that is read and written Relaxed where the protocol allows it, so that nothing but the fences of
-//! `notify`, `sleep` and `found` orders it. A worker that is never woken spins in `park` until loom gives up.
+//! `notify`, `sleep` and `found` orders it. A worker that is never woken shows as a deadlock.
 
 use std::sync::Arc;
 

@@ -14,7 +14,8 @@ impl Parker {
 
     pub(super) fn unpark(&self, thread: &Thread) {
         // Release: pairs with the Acquire in `consume`: the worker sees what the poster did before.
-        self.0.store(true, Ordering::Release);
+        // A swap only because loom lets a plain store pass the swap in `consume`; it costs nothing next to the wake.
+        self.0.swap(true, Ordering::Release);
         thread.unpark();
     }
 

@@ -35,13 +35,22 @@ impl Chunked {
         loop {
             match *self {
                 Self::Size => {
-                    let Some((length, size)) = size_line(input)? else { return Ok(false) };
+                    let Some((length, size)) = size_line(input)? else {
+                        return Ok(false);
+                    };
                     let left = body_bytes_max.saturating_sub(body.len());
                     let Some(size) = usize::try_from(size).ok().filter(|&size| size <= left) else {
-                        return Err(BadRequest { status: Status::ContentTooLarge, why: "the body is too long" });
+                        return Err(BadRequest {
+                            status: Status::ContentTooLarge,
+                            why: "the body is too long",
+                        });
                     };
                     input.advance(length);
-                    *self = if size == 0 { Self::Trailer(0) } else { Self::Data(size) };
+                    *self = if size == 0 {
+                        Self::Trailer(0)
+                    } else {
+                        Self::Data(size)
+                    };
                 }
                 Self::Data(left) => {
                     let taken = left.min(input.len());
@@ -68,7 +77,11 @@ impl Chunked {
                     Some(end) => {
                         let blank = matches!(&input[..end], b"" | b"\r");
                         input.advance(end + 1);
-                        *self = if blank { Self::End } else { Self::Trailer(dropped + end + 1) };
+                        *self = if blank {
+                            Self::End
+                        } else {
+                            Self::Trailer(dropped + end + 1)
+                        };
                     }
                 },
                 Self::End => return Ok(true),
@@ -79,7 +92,9 @@ impl Chunked {
 
 fn size_line(input: &[u8]) -> Result<Option<(usize, u64)>, BadRequest> {
     match httparse::parse_chunk_size(input) {
-        Ok(httparse::Status::Complete((length, size))) if length <= SIZE_LINE_BYTES_MAX => Ok(Some((length, size))),
+        Ok(httparse::Status::Complete((length, size))) if length <= SIZE_LINE_BYTES_MAX => {
+            Ok(Some((length, size)))
+        }
         Ok(httparse::Status::Partial) if input.len() <= SIZE_LINE_BYTES_MAX => Ok(None),
         Ok(_) => Err(bad("the line with a chunk's size is too long")),
         Err(httparse::InvalidChunkSize) => Err(bad("a chunk's size is malformed")),
@@ -87,9 +102,15 @@ fn size_line(input: &[u8]) -> Result<Option<(usize, u64)>, BadRequest> {
 }
 
 fn bad(why: &'static str) -> BadRequest {
-    BadRequest { status: Status::BadRequest, why }
+    BadRequest {
+        status: Status::BadRequest,
+        why,
+    }
 }
 
 fn long_trailer() -> BadRequest {
-    BadRequest { status: Status::HeaderTooLarge, why: "the trailer is too long" }
+    BadRequest {
+        status: Status::HeaderTooLarge,
+        why: "the trailer is too long",
+    }
 }

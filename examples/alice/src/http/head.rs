@@ -55,7 +55,10 @@ fn refuse(error: httparse::Error) -> BadRequest {
         httparse::Error::TooManyHeaders => bad(Status::HeaderTooLarge, "too many headers"),
         httparse::Error::HeaderName => bad(Status::BadRequest, "a header name is malformed"),
         httparse::Error::HeaderValue => bad(Status::BadRequest, "a header value is malformed"),
-        httparse::Error::Version => bad(Status::BadRequest, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+        httparse::Error::Version => bad(
+            Status::BadRequest,
+            "only HTTP/1.0 and HTTP/1.1 are spoken here",
+        ),
         _ => bad(Status::BadRequest, "this is no HTTP request"),
     }
 }
@@ -64,8 +67,14 @@ fn refuse(error: httparse::Error) -> BadRequest {
 fn check_request_line(bytes: &[u8], limits: &Limits) -> Result<(), BadRequest> {
     // Empty lines before a request are allowed (and skipped by httparse), but they count towards the limit, so that
     // they cannot go on for ever.
-    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let line = bytes[blank..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| blank + end);
+    let blank = bytes
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    let line = bytes[blank..]
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map_or(bytes.len(), |end| blank + end);
     if line <= limits.request_line_bytes {
         return Ok(());
     }
@@ -90,7 +99,9 @@ struct Fields {
 }
 
 fn understand(request: &httparse::Request<'_, '_>) -> Result<Head, BadRequest> {
-    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
         return Err(bad(Status::BadRequest, "this is no HTTP request"));
     };
     let mut fields = Fields::default();
@@ -99,7 +110,10 @@ fn understand(request: &httparse::Request<'_, '_>) -> Result<Head, BadRequest> {
     }
     let http_1_1 = version == 1;
     if fields.hosts > 1 || (http_1_1 && fields.hosts == 0) {
-        return Err(bad(Status::BadRequest, "a request has exactly one Host header"));
+        return Err(bad(
+            Status::BadRequest,
+            "a request has exactly one Host header",
+        ));
     }
     let persistence = match (fields.close, http_1_1, fields.keep_alive) {
         (false, true, _) | (false, false, true) => Persistence::KeepAlive,
@@ -131,17 +145,33 @@ impl Fields {
             self.transfer_encodings += 1;
             self.chunked = header.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
         } else if name.eq_ignore_ascii_case("connection") {
-            for token in header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            for token in header
+                .value
+                .split(|&byte| byte == b',')
+                .map(<[u8]>::trim_ascii)
+            {
                 self.close |= token.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if name.eq_ignore_ascii_case("expect") {
-            if !header.value.trim_ascii().eq_ignore_ascii_case(b"100-continue") {
-                return Err(bad(Status::ExpectationFailed, "the only expectation met here is 100-continue"));
+            if !header
+                .value
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"100-continue")
+            {
+                return Err(bad(
+                    Status::ExpectationFailed,
+                    "the only expectation met here is 100-continue",
+                ));
             }
             self.expects_continue = true;
         } else if name.eq_ignore_ascii_case("content-type") {
-            let media_type = header.value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+            let media_type = header
+                .value
+                .split(|&byte| byte == b';')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii();
             self.content_type = Some(String::from_utf8_lossy(media_type).to_ascii_lowercase());
         }
         Ok(())
@@ -154,7 +184,10 @@ impl Fields {
             let length = Some(number)
                 .filter(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
                 .and_then(|number| std::str::from_utf8(number).ok()?.parse::<u64>().ok())
-                .ok_or(bad(Status::BadRequest, "Content-Length is no number of bytes"))?;
+                .ok_or(bad(
+                    Status::BadRequest,
+                    "Content-Length is no number of bytes",
+                ))?;
             if self.length.is_some_and(|earlier| earlier != length) {
                 return Err(bad(Status::BadRequest, "Content-Length contradicts itself"));
             }
@@ -168,10 +201,18 @@ impl Fields {
         match (self.transfer_encodings, self.length) {
             (0, None) => Ok(Framing::None),
             // A length beyond usize is beyond every limit, which the parser checks.
-            (0, Some(length)) => Ok(Framing::Sized(usize::try_from(length).unwrap_or(usize::MAX))),
-            (_, Some(_)) => Err(bad(Status::BadRequest, "both Content-Length and Transfer-Encoding")),
+            (0, Some(length)) => Ok(Framing::Sized(
+                usize::try_from(length).unwrap_or(usize::MAX),
+            )),
+            (_, Some(_)) => Err(bad(
+                Status::BadRequest,
+                "both Content-Length and Transfer-Encoding",
+            )),
             (1, None) if http_1_1 && self.chunked => Ok(Framing::Chunked),
-            _ => Err(bad(Status::BadRequest, "the only transfer coding understood here is chunked, in HTTP/1.1")),
+            _ => Err(bad(
+                Status::BadRequest,
+                "the only transfer coding understood here is chunked, in HTTP/1.1",
+            )),
         }
     }
 }
@@ -179,7 +220,9 @@ impl Fields {
 /// The path of a request target: `/a?b` and `http://host/a?b` are both `/a`.
 fn path_of(target: &str) -> &str {
     let origin_form = match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest.find(['/', '?']).map_or("/", |start| &rest[start..]),
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+            rest.find(['/', '?']).map_or("/", |start| &rest[start..])
+        }
         _ => target,
     };
     match origin_form.split('?').next() {

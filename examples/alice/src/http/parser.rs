@@ -35,7 +35,12 @@ pub struct Parser {
 #[derive(Debug)]
 enum State {
     Head,
-    Body { head: Head, body: BytesMut, rest: Rest, told_to_continue: bool },
+    Body {
+        head: Head,
+        body: BytesMut,
+        rest: Rest,
+        told_to_continue: bool,
+    },
     Failed,
 }
 
@@ -50,7 +55,11 @@ impl Parser {
     /// A parser at the start of a connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, input: BytesMut::new(), state: State::Head }
+        Self {
+            limits,
+            input: BytesMut::new(),
+            state: State::Head,
+        }
     }
 
     /// Takes in what arrived.
@@ -61,7 +70,10 @@ impl Parser {
     }
 
     /// The next event in the bytes taken in so far; nothing where more bytes are needed.
-    #[expect(clippy::should_implement_trait, reason = "an iterator that ends is not expected to go on; this one does")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator that ends is not expected to go on; this one does"
+    )]
     pub fn next(&mut self) -> Option<Result<Event, BadRequest>> {
         match self.advance() {
             Ok(event) => event.map(Ok),
@@ -81,7 +93,10 @@ impl Parser {
             State::Failed => false,
         };
         self.state = State::Failed;
-        unfinished.then_some(BadRequest { status: Status::BadRequest, why: "the request is not complete" })
+        unfinished.then_some(BadRequest {
+            status: Status::BadRequest,
+            why: "the request is not complete",
+        })
     }
 
     fn advance(&mut self) -> Result<Option<Event>, BadRequest> {
@@ -90,7 +105,15 @@ impl Parser {
         {
             return Ok(None);
         }
-        let State::Body { head, body, rest, told_to_continue } = &mut self.state else { return Ok(None) };
+        let State::Body {
+            head,
+            body,
+            rest,
+            told_to_continue,
+        } = &mut self.state
+        else {
+            return Ok(None);
+        };
         let complete = match rest {
             Rest::Sized(left) => {
                 let taken = self.input.split_to((*left).min(self.input.len()));
@@ -98,32 +121,46 @@ impl Parser {
                 body.extend_from_slice(&taken);
                 *left == 0
             }
-            Rest::Chunked(chunked) => {
-                chunked.read(&mut self.input, body, self.limits.body_bytes, self.limits.head_bytes)?
-            }
+            Rest::Chunked(chunked) => chunked.read(
+                &mut self.input,
+                body,
+                self.limits.body_bytes,
+                self.limits.head_bytes,
+            )?,
         };
         if complete {
             return Ok(self.take_request());
         }
         // Who has begun to send the body does not wait for leave any more.
-        let waits = head.expects_continue && !*told_to_continue && body.is_empty() && self.input.is_empty();
+        let waits =
+            head.expects_continue && !*told_to_continue && body.is_empty() && self.input.is_empty();
         *told_to_continue = true;
         Ok(waits.then_some(Event::Continue))
     }
 
     /// Reads the head if it is all there, and decides how the body will be read.
     fn read_head(&mut self) -> Result<bool, BadRequest> {
-        let Some((length, head)) = head::read(&self.input, &self.limits)? else { return Ok(false) };
+        let Some((length, head)) = head::read(&self.input, &self.limits)? else {
+            return Ok(false);
+        };
         let _ = self.input.split_to(length);
         let rest = match head.framing {
             Framing::None => Rest::Sized(0),
             Framing::Sized(length) if length > self.limits.body_bytes => {
-                return Err(BadRequest { status: Status::ContentTooLarge, why: "the body is too long" });
+                return Err(BadRequest {
+                    status: Status::ContentTooLarge,
+                    why: "the body is too long",
+                });
             }
             Framing::Sized(length) => Rest::Sized(length),
             Framing::Chunked => Rest::Chunked(Chunked::Size),
         };
-        self.state = State::Body { head, body: BytesMut::new(), rest, told_to_continue: false };
+        self.state = State::Body {
+            head,
+            body: BytesMut::new(),
+            rest,
+            told_to_continue: false,
+        };
         Ok(true)
     }
 

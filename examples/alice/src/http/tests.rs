@@ -27,7 +27,10 @@ fn one(bytes: &[u8]) -> Request {
 fn refused(bytes: &[u8]) -> Status {
     match parse(bytes).as_slice() {
         [Err(error)] => error.status,
-        other => panic!("{}: {other:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)])),
+        other => panic!(
+            "{}: {other:?}",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(80)])
+        ),
     }
 }
 
@@ -36,7 +39,10 @@ fn a_post_with_its_body() {
     let request = one(POST);
     assert_eq!(request.method, Method::Post);
     assert_eq!(request.path, "/");
-    assert_eq!(request.content_type.as_deref(), Some("application/x-www-form-urlencoded"));
+    assert_eq!(
+        request.content_type.as_deref(),
+        Some("application/x-www-form-urlencoded")
+    );
     assert_eq!(request.persistence, Persistence::KeepAlive);
     assert!(request.framed);
     assert_eq!(&request.body[..], b"Alice=Init");
@@ -68,18 +74,34 @@ fn pipelined_requests_come_one_by_one() {
             other => panic!("{other:?}"),
         })
         .collect();
-    let expected = [(Method::Get, "/a"), (Method::Post, "/"), (Method::Head, "/c")];
-    assert_eq!(paths, expected.map(|(method, path)| (method, path.to_owned())));
-    assert_eq!(parser.finish().map(|error| error.status), Some(Status::BadRequest));
+    let expected = [
+        (Method::Get, "/a"),
+        (Method::Post, "/"),
+        (Method::Head, "/c"),
+    ];
+    assert_eq!(
+        paths,
+        expected.map(|(method, path)| (method, path.to_owned()))
+    );
+    assert_eq!(
+        parser.finish().map(|error| error.status),
+        Some(Status::BadRequest)
+    );
 }
 
 #[test]
 fn persistence_follows_version_and_header() {
     for (bytes, persistence) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Persistence::KeepAlive),
-        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n", Persistence::Close),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n",
+            Persistence::Close,
+        ),
         ("GET / HTTP/1.0\r\n\r\n", Persistence::Close),
-        ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", Persistence::KeepAlive),
+        (
+            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+            Persistence::KeepAlive,
+        ),
     ] {
         assert_eq!(one(bytes.as_bytes()).persistence, persistence, "{bytes}");
     }
@@ -97,7 +119,10 @@ fn targets_in_every_form() {
         ("/redirect?to=http://elsewhere/", "/redirect"),
         ("*", "*"),
     ] {
-        assert_eq!(one(format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).path, path);
+        assert_eq!(
+            one(format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).path,
+            path
+        );
     }
 }
 
@@ -106,9 +131,18 @@ fn garbage_is_refused_at_once() {
     assert_eq!(refused(b"\x16\x03\x01\x02\x00"), Status::BadRequest);
     assert_eq!(refused(b"hello\r\n"), Status::BadRequest);
     assert_eq!(refused(b"GET / HTTP/2.0\r\n"), Status::BadRequest);
-    assert_eq!(refused(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), Status::BadRequest);
-    assert_eq!(refused(b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n"), Status::BadRequest);
-    assert_eq!(refused(b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n"), Status::BadRequest);
+    assert_eq!(
+        refused(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"),
+        Status::BadRequest
+    );
+    assert_eq!(
+        refused(b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n"),
+        Status::BadRequest
+    );
+    assert_eq!(
+        refused(b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n"),
+        Status::BadRequest
+    );
     assert_eq!(refused(&vec![b'A'; 3_000]), Status::BadRequest);
     assert_eq!(refused(&b"\r\n".repeat(3_000)), Status::BadRequest);
 }
@@ -116,7 +150,10 @@ fn garbage_is_refused_at_once() {
 #[test]
 fn a_host_is_needed_once() {
     assert_eq!(refused(b"GET / HTTP/1.1\r\n\r\n"), Status::BadRequest);
-    assert_eq!(refused(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), Status::BadRequest);
+    assert_eq!(
+        refused(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+        Status::BadRequest
+    );
 }
 
 #[test]
@@ -140,18 +177,31 @@ fn an_endless_head_is_431() {
         found.extend(all(&mut parser));
     }
     // One answer, and no memory kept for what followed it.
-    assert!(matches!(found[..], [Err(BadRequest { status: Status::HeaderTooLarge, .. })]), "{found:?}");
+    assert!(
+        matches!(
+            found[..],
+            [Err(BadRequest {
+                status: Status::HeaderTooLarge,
+                ..
+            })]
+        ),
+        "{found:?}"
+    );
     assert!(parser.finish().is_none());
 
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(70));
     assert_eq!(refused(many.as_bytes()), Status::HeaderTooLarge);
-    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(9_000));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "y".repeat(9_000)
+    );
     assert_eq!(refused(long.as_bytes()), Status::HeaderTooLarge);
 }
 
 #[test]
 fn lengths_that_lie_are_refused() {
-    let with = |headers: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n").into_bytes();
+    let with =
+        |headers: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n").into_bytes();
     for headers in [
         "Content-Length: +5",
         "Content-Length: -5",
@@ -166,24 +216,55 @@ fn lengths_that_lie_are_refused() {
     ] {
         assert_eq!(refused(&with(headers)), Status::BadRequest, "{headers}");
     }
-    assert_eq!(refused(&with("Content-Length: 8193")), Status::ContentTooLarge);
-    assert_eq!(refused(&with("Content-Length: 18446744073709551615")), Status::ContentTooLarge);
-    assert_eq!(refused(&with("Expect: miracles")), Status::ExpectationFailed);
-    assert_eq!(refused(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Status::BadRequest);
-    assert_eq!(one(&[with("Content-Length: 3, 3").as_slice(), b"abc"].concat()).body, "abc");
+    assert_eq!(
+        refused(&with("Content-Length: 8193")),
+        Status::ContentTooLarge
+    );
+    assert_eq!(
+        refused(&with("Content-Length: 18446744073709551615")),
+        Status::ContentTooLarge
+    );
+    assert_eq!(
+        refused(&with("Expect: miracles")),
+        Status::ExpectationFailed
+    );
+    assert_eq!(
+        refused(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        Status::BadRequest
+    );
+    assert_eq!(
+        one(&[with("Content-Length: 3, 3").as_slice(), b"abc"].concat()).body,
+        "abc"
+    );
     assert!(!one(&with("X: y")).framed);
 }
 
 #[test]
 fn a_chunked_body() {
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n".as_slice();
-    let request = one(&[head, b"6\r\nAlice=\r\n4;x=y\r\nInit\r\n0\r\nTrailer: 1\r\n\r\n"].concat());
+    let request = one(&[
+        head,
+        b"6\r\nAlice=\r\n4;x=y\r\nInit\r\n0\r\nTrailer: 1\r\n\r\n",
+    ]
+    .concat());
     assert_eq!(request.body, "Alice=Init");
-    assert_eq!(refused(&[head, b"2\r\nabc\r\n"].concat()), Status::BadRequest);
+    assert_eq!(
+        refused(&[head, b"2\r\nabc\r\n"].concat()),
+        Status::BadRequest
+    );
     assert_eq!(refused(&[head, b"zz\r\n"].concat()), Status::BadRequest);
-    assert_eq!(refused(&[head, b"2001\r\n"].concat()), Status::ContentTooLarge);
-    assert_eq!(refused(&[head, b"1;", &[b'x'; 300]].concat()), Status::BadRequest);
-    assert_eq!(refused(&[head, b"0\r\nX: ", &[b'x'; 9_000]].concat()), Status::HeaderTooLarge);
+    assert_eq!(
+        refused(&[head, b"2001\r\n"].concat()),
+        Status::ContentTooLarge
+    );
+    assert_eq!(
+        refused(&[head, b"1;", &[b'x'; 300]].concat()),
+        Status::BadRequest
+    );
+    assert_eq!(
+        refused(&[head, b"0\r\nX: ", &[b'x'; 9_000]].concat()),
+        Status::HeaderTooLarge
+    );
 }
 
 #[test]
@@ -197,7 +278,10 @@ fn who_waits_for_leave_is_told_to_go_on() {
     parser.push(b"b");
     assert!(matches!(all(&mut parser)[..], [Ok(Event::Request(_))]));
     // Who did not wait is not told.
-    assert!(matches!(parse(&[head.as_slice(), b"ab"].concat())[..], [Ok(Event::Request(_))]));
+    assert!(matches!(
+        parse(&[head.as_slice(), b"ab"].concat())[..],
+        [Ok(Event::Request(_))]
+    ));
 }
 
 #[test]
@@ -217,13 +301,25 @@ fn the_end_of_input_between_requests_is_no_error() {
 
 #[test]
 fn a_response_as_bytes() {
-    let response = Response { status: Status::MethodNotAllowed, allow: Some("GET"), page: "no".into() };
+    let response = Response {
+        status: Status::MethodNotAllowed,
+        allow: Some("GET"),
+        page: "no".into(),
+    };
     let bytes = response.encode(Persistence::Close, false, UNIX_EPOCH);
     let text = std::str::from_utf8(&bytes).unwrap();
-    assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"), "{text}");
+    assert!(
+        text.starts_with(
+            "HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("\r\nContent-Length: 2\r\n"), "{text}");
     assert!(text.contains("\r\nAllow: GET\r\n"), "{text}");
-    assert!(text.ends_with("\r\nConnection: close\r\nAllow: GET\r\n\r\nno"), "{text}");
+    assert!(
+        text.ends_with("\r\nConnection: close\r\nAllow: GET\r\n\r\nno"),
+        "{text}"
+    );
     let head = response.encode(Persistence::KeepAlive, true, UNIX_EPOCH);
     assert!(head.ends_with(b"Connection: keep-alive\r\nAllow: GET\r\n\r\n"));
 }

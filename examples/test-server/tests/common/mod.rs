@@ -1,13 +1,17 @@
 //! What the tests of the services share: a server on ephemeral ports, and waiting with a deadline.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of this"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use d3::components::services::{self, Running};
 use d3::components::Settings;
+use d3::components::services::{self, Running};
 
 /// Nothing in these tests takes anywhere near as long; whoever waits longer has found a hang.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -26,9 +30,14 @@ impl Server {
     /// As [`start`](Self::start), with more settings.
     pub fn start_with(services: &[&str], more: &str) -> Self {
         let settings = Settings::parse(&settings(services, more)).expect("the settings are sound");
-        let running = services::start(settings, test_server::services()).expect("the server starts");
-        running.wait_ready(DEADLINE).expect("every service is ready");
-        Self { running: Some(running) }
+        let running =
+            services::start(settings, test_server::services()).expect("the server starts");
+        running
+            .wait_ready(DEADLINE)
+            .expect("every service is ready");
+        Self {
+            running: Some(running),
+        }
     }
 
     pub fn running(&self) -> &Running {
@@ -36,7 +45,9 @@ impl Server {
     }
 
     pub fn address(&self, service: &str) -> SocketAddr {
-        self.running().address(service).expect("a service that is ready has an address")
+        self.running()
+            .address(service)
+            .expect("a service that is ready has an address")
     }
 
     pub fn connect(&self, service: &str) -> Client {
@@ -45,7 +56,11 @@ impl Server {
 
     /// How many sessions of a service are open.
     pub fn sessions(&self, service: &str) -> usize {
-        self.running().context(service).expect("the service runs").sessions().len()
+        self.running()
+            .context(service)
+            .expect("the service runs")
+            .sessions()
+            .len()
     }
 
     /// Ends the server; it must end clean, with nobody left.
@@ -94,10 +109,16 @@ pub struct Client {
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the service listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        stream.set_write_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        stream
+            .set_read_timeout(Some(DEADLINE))
+            .expect("a timeout can be set");
+        stream
+            .set_write_timeout(Some(DEADLINE))
+            .expect("a timeout can be set");
         stream.set_nodelay(true).expect("nodelay can be set");
-        Self { reader: BufReader::new(stream) }
+        Self {
+            reader: BufReader::new(stream),
+        }
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -105,17 +126,25 @@ impl Client {
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.reader.get_mut().write_all(bytes.as_ref()).expect("the connection is open");
+        self.reader
+            .get_mut()
+            .write_all(bytes.as_ref())
+            .expect("the connection is open");
     }
 
     pub fn end(&self) {
-        self.stream().shutdown(std::net::Shutdown::Write).expect("the connection is open");
+        self.stream()
+            .shutdown(std::net::Shutdown::Write)
+            .expect("the connection is open");
     }
 
     /// The next line, without its end; nothing at the end of the stream.
     pub fn line(&mut self) -> Option<String> {
         let mut line = String::new();
-        let read = self.reader.read_line(&mut line).expect("a line or the end in time");
+        let read = self
+            .reader
+            .read_line(&mut line)
+            .expect("a line or the end in time");
         (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
@@ -125,14 +154,18 @@ impl Client {
 
     pub fn read_exact(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        self.reader.read_exact(&mut bytes).expect("so many bytes in time");
+        self.reader
+            .read_exact(&mut bytes)
+            .expect("so many bytes in time");
         bytes
     }
 
     /// Everything up to the end of the stream.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.reader.read_to_end(&mut bytes).expect("the end in time");
+        self.reader
+            .read_to_end(&mut bytes)
+            .expect("the end in time");
         bytes
     }
 
