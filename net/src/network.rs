@@ -104,6 +104,9 @@ impl Network {
     /// [`stop_timeout`](NetworkBuilder::stop_timeout) is dropped, and counted in
     /// [`notices_lost`](NetStats::notices_lost). To stop a stopped network does nothing.
     ///
+    /// Stop the network before the runtime: a runtime that shuts down takes nothing from outside any more, so the net
+    /// can tell its machines nothing, and closes their connections.
+    ///
     /// # Errors
     /// [`NetError::InsideMachine`] inside a machine, which must not wait: it sends [`NetCmd::Stop`] instead.
     pub fn stop(&self) -> Result<(), NetError> {

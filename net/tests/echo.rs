@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::*;
-use d3_net::{CloseReason, NetCmd, NetSender};
+use d3_net::{CloseReason, NetCmd, NetSender, NetworkBuilder};
 use d3_runtime::{MachineMut, Runtime};
 
 /// Gives every accepted connection a pipeline of three machines: consumer, relay, producer.
@@ -57,10 +57,14 @@ impl MachineMut<NetCmd> for Producer {
     }
 }
 
-/// Starts the service; gives back its address, too.
+/// Starts the service, in a network without any timer near: a lost wake of its thread would be a hang.
 fn start() -> (Runtime, d3_net::Network, std::net::SocketAddr) {
+    start_with(builder().gone_check(10 * DEADLINE))
+}
+
+fn start_with(builder: NetworkBuilder) -> (Runtime, d3_net::Network, std::net::SocketAddr) {
     let runtime = runtime();
-    let network = builder().start(&runtime).unwrap();
+    let network = builder.start(&runtime).unwrap();
     let net = network.sender();
     let (sender, inbox) = d3_runtime::bounded(1);
     let acceptor = runtime.connect_mut(Acceptor {
@@ -168,7 +172,7 @@ fn ping_pong_over_one_connection() {
     let mut client = connect(address);
     client.set_nodelay(true).unwrap();
     let mut reply = [0; 64];
-    for n in 0..500_u64 {
+    for n in 0..5_000_u64 {
         let ping = noise(64, n);
         client.write_all(&ping).unwrap();
         client.read_exact(&mut reply).unwrap();
@@ -183,7 +187,7 @@ fn ping_pong_over_one_connection() {
 
 #[test]
 fn a_runtime_that_ends_takes_its_connections_along() {
-    let (runtime, network, address) = start();
+    let (runtime, network, address) = start_with(builder());
     let mut client = connect(address);
     client.write_all(b"x").unwrap();
     client.read_exact(&mut [0]).unwrap();

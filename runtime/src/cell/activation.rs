@@ -612,6 +612,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         let Some(side) = header.side_if_any() else {
             return;
         };
+        // A report that was asked for too late: its asker hears that nobody will answer.
+        drop(header.take_control());
         let watchers = std::mem::take(&mut lock(&side.end).watchers);
         for watcher in watchers {
             if let Err(message) = unwind::user_code(move || watcher.wake()) {
