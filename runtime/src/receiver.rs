@@ -148,11 +148,8 @@ impl<P: Send + 'static> Receiver<P> {
     }
 
     fn make_room(&self) {
-        if self.queue().tail().has(word::WAITERS) {
-            // SAFETY: the receiver is the consumer.
-            unsafe { backpressure::serve_waiters(&self.cell().mailbox) };
-        }
-        self.queue().publish_limit();
+        // SAFETY: the receiver is the consumer.
+        unsafe { backpressure::make_room(&self.cell().mailbox) };
     }
 
     /// Takes an instruction if one is there.

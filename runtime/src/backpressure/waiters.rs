@@ -6,7 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled};
-use crate::mailbox::{Announce, Bound, Refused};
+use crate::mailbox::{Announce, Bound, Refused, word};
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
 const NONE: u32 = u32::MAX;
@@ -161,11 +161,30 @@ impl Released {
     }
 }
 
+/// Publishes the room that the consumer has made; those who wait get it first.
+///
+/// While somebody waits, nothing is handed out above the low-water mark (half of the capacity): so a crowd is resumed in batches,
+/// and a thread is not woken for one slot at a time. Nobody is forgotten by that: an empty mailbox is below every mark.
+///
+/// # Safety
+/// The caller is the consumer of `cell`.
+pub(crate) unsafe fn make_room<P>(cell: &MailboxCell<P>) {
+    let queue = &cell.queue;
+    if queue.tail().has(word::WAITERS) {
+        if queue.len() > queue.capacity() / 2 {
+            return;
+        }
+        // SAFETY: the caller is the consumer.
+        unsafe { serve_waiters(cell) };
+    }
+    queue.publish_limit();
+}
+
 /// Gives the room that the consumer has made to those who wait, in order of arrival and no more of them than there is room.
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
-pub(crate) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
+pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
     let Some(waiters) = cell.waiters.get() else {
         return;
     };

@@ -406,15 +406,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     /// Publishes the room that was made; those who wait come first.
     fn make_room(&mut self) {
-        if self.mailbox().queue.tail().has(word::WAITERS) {
-            self.serve_waiters();
-        }
-        self.mailbox().queue.publish_limit();
-    }
-
-    fn serve_waiters(&mut self) {
         // SAFETY: the token makes us the consumer.
-        unsafe { backpressure::serve_waiters(self.mailbox()) };
+        unsafe { backpressure::make_room(self.mailbox()) };
     }
 
     fn serve_control(&mut self) {

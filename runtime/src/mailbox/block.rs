@@ -1,4 +1,4 @@
-//! Blocks of slots: one allocation each, laid out by hand as header, ready bytes, slots.
+//! Blocks of slots: one allocation each, laid out by hand as header, slots, ready bytes.
 //!
 //! Invariants (the numbers are cited by the SAFETY lines of this file and of `queue.rs`):
 //!
@@ -19,7 +19,7 @@ use super::pool;
 use crate::sync::{AtomicPtr, AtomicU8, Ordering, UnsafeCell};
 use crate::tuning::{BLOCK_BYTES_MAX, BLOCK_SLOTS};
 
-/// The header of a block; the ready bytes and the slots follow it in the same allocation.
+/// The header of a block; the slots and the ready bytes follow it in the same allocation.
 #[repr(C)]
 pub(crate) struct Block<P> {
     /// The next block, null until a push installed one.
@@ -39,19 +39,27 @@ impl<P> Block<P> {
         wanted.min(fitting.max(2))
     }
 
-    fn layout(slots: usize) -> (Layout, usize, usize) {
-        // The sizes are bounded by BLOCK_BYTES_MAX or two slots; only an instruction of half the address space fails
-        // here, and such a type cannot be a value.
-        let ready = Layout::array::<AtomicU8>(slots).expect("bounded");
-        let values = Layout::array::<Slot<P>>(slots).expect("bounded");
-        let (layout, ready_at) = Layout::new::<Self>().extend(ready).expect("bounded");
-        let (layout, values_at) = layout.extend(values).expect("bounded");
-        (layout.pad_to_align(), ready_at, values_at)
+    /// Where the slots begin: a constant, so that a slot is found without a look at the block's size.
+    const SLOTS_AT: usize = size_of::<Self>().next_multiple_of(align_of::<Slot<P>>());
+
+    /// Where the ready bytes begin: behind the slots.
+    fn ready_at(slots: usize) -> usize {
+        let end = Self::SLOTS_AT + slots * size_of::<Slot<P>>();
+        end.next_multiple_of(align_of::<AtomicU8>())
+    }
+
+    fn layout(slots: usize) -> Layout {
+        let align = align_of::<Self>()
+            .max(align_of::<Slot<P>>())
+            .max(align_of::<AtomicU8>());
+        let size = Self::ready_at(slots) + slots * size_of::<AtomicU8>();
+        // Bounded by BLOCK_BYTES_MAX or two slots: only an instruction of a quarter of the address space fails here.
+        Layout::from_size_align(size, align).expect("an instruction fits into memory")
     }
 
     /// A block whose slot 0 is `base`, with no slot ready. Aborts if memory is exhausted, as every allocation of std.
     pub(crate) fn allocate(base: u64, slots: usize) -> NonNull<Self> {
-        let (layout, ready_at, _) = Self::layout(slots);
+        let layout = Self::layout(slots);
         let Some(memory) = pool::allocate(layout) else {
             handle_alloc_error(layout)
         };
@@ -64,7 +72,7 @@ impl<P> Block<P> {
                 base,
                 slots: slots as u32,
             });
-            let ready = memory.add(ready_at).cast::<AtomicU8>();
+            let ready = memory.add(Self::ready_at(slots)).cast::<AtomicU8>();
             for i in 0..slots {
                 ready.add(i).write(AtomicU8::new(0));
             }
@@ -85,7 +93,7 @@ impl<P> Block<P> {
     pub(crate) unsafe fn free(block: NonNull<Self>) {
         // SAFETY: the block is alive until here (caller), so its header may be read.
         let slots = unsafe { block.as_ref() }.slots as usize;
-        let (layout, _, _values_at) = Self::layout(slots);
+        let layout = Self::layout(slots);
         for i in 0..slots {
             // SAFETY: built by `allocate`, dropped once; loom's bookkeeping wants it. The MaybeUninit inside drops nothing.
             unsafe { std::ptr::drop_in_place(Self::slot(block, i).cast_mut()) };
@@ -120,8 +128,8 @@ impl<P> Block<P> {
     /// # Safety
     /// The block is alive and `i` is less than its slots.
     unsafe fn ready<'a>(block: NonNull<Self>, i: usize) -> &'a AtomicU8 {
-        // The offset of the ready bytes does not depend on how many there are.
-        let (_, ready_at, _) = Self::layout(1);
+        // SAFETY: alive by the caller's word.
+        let ready_at = Self::ready_at(unsafe { block.as_ref() }.slots as usize);
         // SAFETY: inside the allocation by the caller's word, built by `allocate`.
         unsafe {
             block
@@ -136,18 +144,15 @@ impl<P> Block<P> {
     /// # Safety
     /// The block is alive and `i` is less than its slots.
     unsafe fn slot(block: NonNull<Self>, i: usize) -> *const Slot<P> {
-        // SAFETY: alive by the caller's word.
-        let slots = unsafe { block.as_ref() }.slots as usize;
-        let (_, _, values_at) = Self::layout(slots);
         // SAFETY: inside the allocation by the caller's word.
         unsafe {
             block
                 .cast::<u8>()
-                .as_ptr()
-                .add(values_at)
+                .add(Self::SLOTS_AT)
                 .cast::<Slot<P>>()
                 .add(i)
         }
+        .as_ptr()
     }
 
     /// Writes the claimed slot and marks it ready; after this the producer may not touch the block.

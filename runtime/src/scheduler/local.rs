@@ -89,7 +89,10 @@ impl Local {
     /// At the back, where thieves see it.
     pub(super) fn push_back_and_notify(&self, machine: Scheduled) {
         self.deque.push(machine);
-        self.pool.sleep.notify();
+        // A lone worker has nobody to wake: it is this one.
+        if self.pool.workers() > 1 {
+            self.pool.sleep.notify();
+        }
     }
 
     /// At the back, without waking anybody: this worker goes on and runs it in its turn.
