@@ -5,7 +5,7 @@ use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::backpressure::thread_waker;
@@ -69,7 +69,10 @@ impl MachineHandle {
 
     /// A future that resolves when the machine has ended: hooks called, value dropped.
     pub fn ended(&self) -> Ended {
-        Ended(self.clone())
+        Ended {
+            handle: self.clone(),
+            key: None,
+        }
     }
 
     /// Waits until the machine has ended: hooks called, value dropped.
@@ -126,28 +129,47 @@ impl fmt::Debug for MachineHandle {
 /// The future of [`MachineHandle::ended`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Ended(MachineHandle);
+pub struct Ended {
+    handle: MachineHandle,
+    /// The place of our waker in the machine's list.
+    key: Option<usize>,
+}
+
+impl Ended {
+    /// Takes our waker out of the list; the machine takes the whole list when it ends.
+    fn leave(&mut self) -> Option<Waker> {
+        let key = self.key.take()?;
+        let mut end = lock(&self.handle.0.side().end);
+        end.watchers.try_remove(key)
+    }
+}
 
 impl Future for Ended {
     type Output = EndReason;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<EndReason> {
-        let handle = &self.0;
-        if let Some(reason) = handle.end_reason() {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<EndReason> {
+        if let Some(reason) = self.handle.end_reason() {
             return Poll::Ready(reason);
         }
+        // A waker is the user's code: cloned before the lock, and the old one dropped after it.
         let waker = context.waker().clone();
-        {
-            let mut end = lock(&handle.0.side().end);
-            if !end.watchers.iter().any(|known| known.will_wake(&waker)) {
-                end.watchers.push(waker);
-            }
-        }
+        drop(self.leave());
+        let key = lock(&self.handle.0.side().end).watchers.insert(waker);
+        self.key = Some(key);
         // SeqCst: pairs with the fence at a machine's end: either it finds this watcher, or we find that it has ended.
         fence(Ordering::SeqCst);
-        match handle.end_reason() {
-            Some(reason) => Poll::Ready(reason),
+        match self.handle.end_reason() {
+            Some(reason) => {
+                drop(self.leave());
+                Poll::Ready(reason)
+            }
             None => Poll::Pending,
         }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        drop(self.leave());
     }
 }

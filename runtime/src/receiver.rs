@@ -19,7 +19,7 @@ use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::id::MachineId;
 use crate::mailbox::{Popped, Queue, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
-use crate::sync::{Backoff, lock};
+use crate::sync::Backoff;
 use crate::{scheduler, tuning, unwind};
 
 /// The cell of a receiver: what senders see, then the waker of whoever receives.
@@ -149,7 +149,7 @@ impl<P: Send + 'static> Receiver<P> {
 
     fn make_room(&self) {
         // SAFETY: the receiver is the consumer.
-        unsafe { backpressure::make_room(&self.cell().mailbox) };
+        unsafe { backpressure::make_room_now(&self.cell().mailbox) };
     }
 
     /// Takes an instruction if one is there.
@@ -162,9 +162,7 @@ impl<P: Send + 'static> Receiver<P> {
             // SAFETY: the receiver is the consumer: it is neither Sync nor Clone.
             match unsafe { self.queue().pop_patiently() } {
                 Popped::Item(instruction) => {
-                    if self.queue().limit_is_stale() {
-                        self.make_room();
-                    }
+                    self.make_room();
                     return Ok(instruction);
                 }
                 // Its producer is a few instructions from done. What others sent after it counts as sent, so "empty"
@@ -174,11 +172,12 @@ impl<P: Send + 'static> Receiver<P> {
                     self.make_room();
                     let tail = self.queue().tail();
                     if self.queue().len() == 0 {
-                        return Err(if tail.has(word::CLOSED) {
-                            TryRecvError::Disconnected
-                        } else {
-                            TryRecvError::Empty
-                        });
+                        if !tail.has(word::CLOSED) {
+                            return Err(TryRecvError::Empty);
+                        }
+                        // Machines may still be parked here that have dropped their sender: nothing will move them again.
+                        backpressure::release_all(&self.cell().mailbox);
+                        return Err(TryRecvError::Disconnected);
                     }
                 }
             }
@@ -335,10 +334,7 @@ impl<P: Send + 'static> Drop for Receiver<P> {
         // SeqCst: pairs with the fence in `Ended`.
         crate::sync::fence(crate::sync::Ordering::SeqCst);
         if let Some(side) = self.cell.side_if_any() {
-            let watchers = std::mem::take(&mut lock(&side.end).watchers);
-            for watcher in watchers {
-                let _ = unwind::user_code(move || watcher.wake());
-            }
+            side.wake_watchers();
         }
     }
 }

@@ -94,6 +94,8 @@ impl Handle {
             .workers
             .join(last.max(Instant::now() + tuning::END_GRACE / 4));
         pool.advance(Phase::Stopped);
+        // They may lead to machines of this very pool, whose cells keep the pool.
+        pool.observers.clear();
 
         let after = RuntimeStats::of(pool);
         let total = after.total();
@@ -116,7 +118,8 @@ impl Handle {
         pool.registry.close();
         pool.registry
             .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
-        pool.tell_workers_to_exit();
+        pool.observers.clear();
+        pool.abandon();
         self.workers.detach();
     }
 }
@@ -226,7 +229,7 @@ impl Runtime {
 
     /// Adds a receiver of core statistics; adding it twice counts once.
     pub fn add_core_stats_sender(&self, sender: Sender<CoreStatsMessage>) {
-        self.pool().observers.add(sender);
+        self.pool().observers.add(sender, self.pool());
     }
 
     /// Removes a receiver of core statistics.

@@ -90,7 +90,9 @@ pub fn fail(error: impl Display) -> Result<(), NotHere> {
     let machine = scheduler::machine().ok_or(NotHere::NoMachine)?;
     let message: Arc<str> = Arc::from(error.to_string());
     tracing::error!(machine = (machine.vtable.machine_type)(), id = %machine.id, %message, "a machine failed");
-    lock(&machine.side().end).message.get_or_insert(message);
+    if machine.set_end_code(EndCode::Failed) {
+        lock(&machine.side().end).message = Some(message);
+    }
     machine.ask_to_end(EndCode::Failed);
     Ok(())
 }

@@ -85,6 +85,11 @@ impl<P: Send + 'static> SendFuture<P> {
                 }
                 Announce::Closed => return Poll::Ready(Err(SendError::Disconnected(instruction))),
                 Announce::Room => {}
+                Announce::RoomAfterAll => {
+                    if list.is_unlinked() {
+                        cell.queue.clear_waiters();
+                    }
+                }
             }
         }
     }

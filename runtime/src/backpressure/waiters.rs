@@ -161,10 +161,11 @@ impl Released {
     }
 }
 
-/// Publishes the room that the consumer has made; those who wait get it first.
+/// Publishes the room that a machine has made; those who wait get it first.
 ///
 /// While somebody waits, nothing is handed out above the low-water mark (half of the capacity): so a crowd is resumed in batches,
-/// and a thread is not woken for one slot at a time. Nobody is forgotten by that: an empty mailbox is below every mark.
+/// and a thread is not woken for one slot at a time. Nobody is forgotten by that: an empty mailbox is below every mark, and a
+/// machine comes by again until it rests.
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
@@ -178,6 +179,24 @@ pub(crate) unsafe fn make_room<P>(cell: &MailboxCell<P>) {
         unsafe { serve_waiters(cell) };
     }
     queue.publish_limit();
+}
+
+/// As [`make_room`], for a consumer that may not come by again: a thread or a future. Every slot counts.
+///
+/// # Safety
+/// The caller is the consumer of `cell`.
+pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
+    if cell.queue.tail().has(word::WAITERS) {
+        // SAFETY: the caller is the consumer.
+        unsafe { serve_waiters(cell) };
+        cell.queue.publish_limit();
+        return;
+    }
+    cell.queue.publish_limit();
+    if cell.queue.settle_room() {
+        // SAFETY: the caller is the consumer.
+        unsafe { serve_waiters(cell) };
+    }
 }
 
 /// Gives the room that the consumer has made to those who wait, in order of arrival and no more of them than there is room.
@@ -195,7 +214,10 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
         let limit = queue.next_limit();
         let mut granted = 0;
         let mut key = list.first;
-        while key != NONE && queue.tail().index() + granted < limit {
+        // Nobody is sent to a closed mailbox any more: who waits for its room goes on.
+        while key != NONE
+            && (queue.tail().has(word::CLOSED) || queue.tail().index() + granted < limit)
+        {
             let next = list.nodes[key as usize].next;
             if let Who::Machine(machine) = *list.who(key) {
                 if released.resume(&mut list, key, machine) == Resumed::Won {
@@ -278,7 +300,17 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
     // SAFETY: by the caller's word.
     let machine = unsafe { me.as_ref() };
     let mut list = cell.waiters.get_or_init(Waiters::new).lock();
-    let announced = cell.queue.announce_waiter(cell.queue.capacity() / 2);
+    // A machine will pass by its low-water mark. A thread that receives may not come by again, so that a machine waits for it
+    // only where there is no room at all.
+    let low_water = if cell.header.vtable.is_machine {
+        cell.queue.capacity() / 2
+    } else {
+        cell.queue.capacity() - 1
+    };
+    let announced = cell.queue.announce_waiter(low_water);
+    if announced == Announce::RoomAfterAll && list.is_unlinked() {
+        cell.queue.clear_waiters();
+    }
     if announced == Announce::Announced {
         machine.edge.set(MemRef::of(&cell.header));
         let key = list.link(Who::Machine(me));

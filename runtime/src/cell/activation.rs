@@ -518,20 +518,15 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if code == EndCode::Panicked {
             self.turn.counters.panics.add(1);
         }
-        let mut end = lock(&self.header().side().end);
-        if end.message.is_none() {
-            end.message = Some(message);
+        if self.header().set_end_code(code) {
+            lock(&self.header().side().end).message = Some(message);
         }
-        drop(end);
-        self.header().set_end_code(code);
     }
 
     /// Ends the machine: refuses what comes, lets everybody go who waits, calls the hook, drops the value.
     fn end(&mut self) -> Outcome {
         // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
         let _ = self.mailbox().queue.close();
-        // The first reason stays: a stop that comes too late changes nothing.
-        self.header().set_end_code(EndCode::NoSenders);
         backpressure::release_all(self.mailbox());
         drop(take_noted());
         self.private().still_full = None;
@@ -598,20 +593,17 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
         self.turn.pool.registry.leave(header.slot);
         // Who waits for the end hears of it last, when count and hooks are done.
+        header.freeze_end_code();
         header.held.end();
         // SeqCst: pairs with the fence in `MachineHandle`'s wait: either this look finds the side box with the watcher, or
         // the watcher finds the end.
         fence(Ordering::SeqCst);
+        self.turn.pool.release_workers_if_abandoned();
         let Some(side) = header.side_if_any() else {
             return;
         };
         // A report that was asked for too late: its asker hears that nobody will answer.
         drop(header.take_control());
-        let watchers = std::mem::take(&mut lock(&side.end).watchers);
-        for watcher in watchers {
-            if let Err(message) = unwind::user_code(move || watcher.wake()) {
-                tracing::error!(%message, "a waker panicked; the runtime goes on");
-            }
-        }
+        side.wake_watchers();
     }
 }

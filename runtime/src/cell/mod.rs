@@ -103,9 +103,12 @@ pub(crate) enum EndCode {
     NoSenders = 6,
 }
 
+/// Set with the code when the machine has ended: it does not change any more.
+const END_CODE_FROZEN: u8 = 0x80;
+
 impl EndCode {
     fn from_byte(byte: u8) -> Self {
-        match byte {
+        match byte & !END_CODE_FROZEN {
             1 => Self::Stopped,
             2 => Self::Shutdown,
             3 => Self::Failed,
@@ -113,6 +116,17 @@ impl EndCode {
             5 => Self::Partner,
             6 => Self::NoSenders,
             _ => Self::None,
+        }
+    }
+
+    /// A failure says more than a stop, and a stop more than the shutdown that it comes in.
+    fn rank(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::NoSenders | Self::Shutdown => 1,
+            Self::Stopped | Self::Partner => 2,
+            Self::Failed => 3,
+            Self::Panicked => 4,
         }
     }
 }
@@ -172,16 +186,34 @@ impl Header {
     }
 
     pub(crate) fn end_code(&self) -> EndCode {
-        // Acquire: pairs with the Release in `ask_to_end`.
+        // Acquire: pairs with the Release in `set_end_code`.
         EndCode::from_byte(self.end_code.load(Ordering::Acquire))
     }
 
-    /// Records why the machine is to end; the first reason stays.
+    /// Records why the machine is to end. A stronger reason replaces a weaker one until the machine has ended; false: the
+    /// reason that was there stays.
     pub(crate) fn set_end_code(&self, code: EndCode) -> bool {
-        // AcqRel: publishes the details in the side box to who sees the code.
-        self.end_code
-            .compare_exchange(0, code as u8, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        let mut byte = self.end_code.load(Ordering::Relaxed);
+        while byte & END_CODE_FROZEN == 0 && code.rank() > EndCode::from_byte(byte).rank() {
+            // Release: pairs with the Acquire in `end_code`. Relaxed on failure: the byte is looked at again.
+            match self.end_code.compare_exchange(
+                byte,
+                code as u8,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => byte = now,
+            }
+        }
+        false
+    }
+
+    /// The machine has ended: its reason is final. Where nobody asked, the last sender was gone.
+    pub(crate) fn freeze_end_code(&self) {
+        self.set_end_code(EndCode::NoSenders);
+        // Release: as in `set_end_code`.
+        self.end_code.fetch_or(END_CODE_FROZEN, Ordering::AcqRel);
     }
 
     /// Stops the machine: after its current instruction it reads no more, wherever it is now.
@@ -200,6 +232,6 @@ impl Header {
 
     /// True once the machine has ended or will end without reading more.
     pub(crate) fn is_asked_to_end(&self) -> bool {
-        self.end_code() != EndCode::None
+        !matches!(self.end_code(), EndCode::None | EndCode::NoSenders)
     }
 }

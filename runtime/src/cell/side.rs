@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use slab::Slab;
+
 use super::ControlMessage;
 use crate::sync::{AtomicU64, Mutex, lock};
+use crate::unwind;
 
 /// Name, control lane, end and waiting statistics of one cell.
 pub(crate) struct Side {
@@ -24,7 +27,7 @@ pub(crate) struct Side {
 pub(crate) struct End {
     /// The text of a failure or panic, known before the end.
     pub(crate) message: Option<Arc<str>>,
-    pub(crate) watchers: Vec<Waker>,
+    pub(crate) watchers: Slab<Waker>,
 }
 
 impl Default for Side {
@@ -43,5 +46,15 @@ impl Default for Side {
 impl Side {
     pub(crate) fn name(&self) -> Option<Arc<str>> {
         lock(&self.name).clone()
+    }
+
+    /// Wakes everybody who waits for the end. The end is known before.
+    pub(crate) fn wake_watchers(&self) {
+        let watchers = std::mem::take(&mut lock(&self.end).watchers);
+        for (_, watcher) in watchers {
+            if let Err(message) = unwind::user_code(move || watcher.wake()) {
+                tracing::error!(%message, "a waker panicked; the runtime goes on");
+            }
+        }
     }
 }

@@ -3,15 +3,18 @@
 //! Whoever is told to schedule the consumer runs it at once, on its own thread, as the quickest of all workers would. The
 //! consumer's notes lie in a loom cell, so that two consumers at a time, or one that does not see what the last one
 //! wrote, are reported. Counting is done with std's atomics, which loom does not see and which therefore order nothing.
+//!
+//! A consumer that finds a claim unwritten gives way, and gets its next turn when the producers are done. It does not spin:
+//! two threads that yield to each other while the third could run make a model endless.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool as Flag, AtomicUsize as Count, Ordering::Relaxed};
 
 use ::loom::thread;
 
 use super::queue::{Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
 use super::word;
-use crate::sync::{UnsafeCell, model, yield_now};
+use crate::sync::{UnsafeCell, model};
 
 /// An instruction that is counted while it exists.
 #[derive(Debug)]
@@ -42,7 +45,17 @@ struct Mailbox {
     rests: Count,
     schedules: Count,
     accepted: Count,
+    /// The consumer has its token and gave way.
+    again: Flag,
     unwritten: Count,
+}
+
+/// What one look of the consumer came to.
+#[derive(PartialEq, Eq)]
+enum Look {
+    Received,
+    Unwritten,
+    Empty,
 }
 
 // SAFETY: the notes are for the consumer alone, and loom checks that.
@@ -59,6 +72,7 @@ impl Mailbox {
             rests: Count::new(0),
             schedules: Count::new(0),
             accepted: Count::new(0),
+            again: Flag::new(false),
             unwritten: Count::new(0),
         })
     }
@@ -96,23 +110,32 @@ impl Mailbox {
     }
 
     /// One look of the consumer.
-    fn pop(&self) -> bool {
+    fn pop(&self) -> Look {
         // SAFETY: the caller holds the token, as loom checks by `note`.
         match unsafe { self.queue.pop() } {
             Popped::Item(item) => {
                 self.note(|notes| notes.received.push((item.producer, item.number)));
-                true
+                Look::Received
             }
             Popped::Unwritten => {
                 self.unwritten.fetch_add(1, Relaxed);
-                yield_now();
-                true
+                Look::Unwritten
             }
-            Popped::Empty => false,
+            Popped::Empty => Look::Empty,
         }
     }
 
-    /// The consumer's loop: until it rests or has ended.
+    /// Waits for the producers, then lets the consumer have the turns that it gave away.
+    fn finish(&self, producers: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        while self.again.swap(false, Relaxed) {
+            self.consume();
+        }
+    }
+
+    /// The consumer's loop: until it rests, gives way or has ended.
     fn consume(&self) {
         self.note(|notes| assert!(!notes.ended, "scheduled after its end"));
         loop {
@@ -120,8 +143,13 @@ impl Mailbox {
                 self.queue.clear_control();
                 self.note(|notes| notes.control_served += 1);
             }
-            if self.pop() {
-                continue;
+            match self.pop() {
+                Look::Received => continue,
+                Look::Unwritten => {
+                    self.again.store(true, Relaxed);
+                    return;
+                }
+                Look::Empty => {}
             }
             // Counted before: after it another consumer may run.
             self.rests.fetch_add(1, Relaxed);
@@ -132,11 +160,7 @@ impl Mailbox {
                     self.note(|notes| notes.ended = true);
                     return;
                 }
-                Rest::Busy => {
-                    // A push that holds LOCK must get on.
-                    yield_now();
-                }
-                Rest::Control => {}
+                Rest::Busy | Rest::Control => {}
                 Rest::Waiters => unreachable!("nobody waits here"),
             }
             self.rests.fetch_sub(1, Relaxed);
@@ -188,8 +212,7 @@ fn model_push_pop_rest() {
         let a = spawn(&mailbox, |mailbox| assert!(mailbox.push(1, 0, OVER)));
         let b = spawn(&mailbox, |mailbox| assert!(mailbox.push(2, 0, OVER)));
         mailbox.consume();
-        a.join().unwrap();
-        b.join().unwrap();
+        mailbox.finish([a, b]);
         mailbox.assert_all_received();
     });
 }
@@ -206,7 +229,7 @@ fn model_border() {
             }
         });
         mailbox.consume();
-        a.join().unwrap();
+        mailbox.finish([a]);
         mailbox.assert_all_received();
     });
 }
@@ -221,8 +244,7 @@ fn model_two_at_the_border() {
         let a = spawn(&mailbox, |mailbox| assert!(mailbox.push(1, 0, OVER)));
         let b = spawn(&mailbox, |mailbox| assert!(mailbox.push(2, 0, OVER)));
         mailbox.consume();
-        a.join().unwrap();
-        b.join().unwrap();
+        mailbox.finish([a, b]);
         mailbox.assert_all_received();
     });
 }
@@ -239,8 +261,7 @@ fn model_control_and_old_word() {
             mailbox.owe(wake);
         });
         mailbox.consume();
-        a.join().unwrap();
-        b.join().unwrap();
+        mailbox.finish([a, b]);
         mailbox.note(|notes| assert_eq!(notes.control_served, 1));
         mailbox.assert_all_received();
     });
@@ -264,9 +285,7 @@ fn model_close_by_last_sender() {
             })
             .collect();
         mailbox.consume();
-        for producer in producers {
-            producer.join().unwrap();
-        }
+        mailbox.finish(producers);
         mailbox.note(|notes| assert!(notes.ended));
         mailbox.assert_all_received();
     });
@@ -284,8 +303,7 @@ fn model_close_at_any_moment() {
         });
         let b = spawn(&mailbox, |mailbox| mailbox.owe(mailbox.queue.close()));
         mailbox.consume();
-        a.join().unwrap();
-        b.join().unwrap();
+        mailbox.finish([a, b]);
         mailbox.note(|notes| assert!(notes.ended));
         mailbox.assert_all_received();
     });
@@ -305,15 +323,13 @@ fn model_bound() {
             .collect();
         loop {
             assert!(mailbox.queue.len() <= 1, "over its capacity");
-            if !mailbox.pop() {
+            if mailbox.pop() != Look::Received {
                 break;
             }
             mailbox.queue.publish_limit();
         }
         mailbox.consume();
-        for producer in producers {
-            producer.join().unwrap();
-        }
+        mailbox.finish(producers);
         assert!(mailbox.accepted.load(Relaxed) >= 1);
         assert!(
             mailbox.push(3, 0, Bound::Capacity),
@@ -336,8 +352,7 @@ fn model_bound_and_overflow() {
             mailbox.push(2, 0, Bound::Capacity);
         });
         mailbox.consume();
-        a.join().unwrap();
-        b.join().unwrap();
+        mailbox.finish([a, b]);
         assert!(
             mailbox.push(3, 0, Bound::Capacity),
             "at rest, so there is room"
@@ -361,11 +376,10 @@ fn model_end_with_claims_in_flight() {
         });
         // The consumer ends, as a machine does: closed first, then drained.
         let _ = mailbox.queue.close();
-        while mailbox.pop() {}
+        while mailbox.pop() == Look::Received {}
+        mailbox.finish([a, b]);
+        while mailbox.pop() == Look::Received {}
         assert_eq!(mailbox.queue.len(), 0);
-        mailbox.note(|notes| assert_eq!(notes.received.len() as u64, mailbox.queue.tail().index()));
-        a.join().unwrap();
-        b.join().unwrap();
         mailbox.note(|notes| assert_eq!(notes.received.len(), mailbox.accepted.load(Relaxed)));
         assert_eq!(mailbox.schedules.load(Relaxed), 0);
         assert_eq!(mailbox.living.load(Relaxed), 0, "an instruction was leaked");

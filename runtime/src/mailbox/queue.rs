@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 
 use super::block::Block;
 use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering, fence};
 use crate::tuning::UNWRITTEN_SPINS;
 
 /// An unbounded mailbox: a capacity that the index never reaches.
@@ -86,6 +86,8 @@ pub(crate) enum Announce {
     Announced,
     /// There is room again, or the consumer rests: no reason to wait.
     Room,
+    /// The same, but WAITERS was set meanwhile: it is cleared if nobody else waits.
+    RoomAfterAll,
     /// No instruction will ever be taken again.
     Closed,
 }
@@ -321,49 +323,52 @@ impl<P> Queue<P> {
         posted.ok().map(wake_of)
     }
 
-    /// Sets WAITERS if there is a reason to wait. The caller holds the waiter lock.
-    ///
-    /// `low_water`: with this many instructions or fewer there is no reason.
+    /// Sets WAITERS if the length is above `low_water`. The caller holds the waiter lock.
     pub(crate) fn announce_waiter(&self, low_water: u64) -> Announce {
+        self.announce(|tail| {
+            // Relaxed: see `announce`.
+            tail.index()
+                .saturating_sub(self.head.load(Ordering::Relaxed))
+                > low_water
+        })
+    }
+
+    /// Sets WAITERS if the index has reached the published limit: for those who may not exceed it. The caller holds the
+    /// waiter lock.
+    pub(crate) fn announce_waiter_at_limit(&self) -> Announce {
+        // Relaxed: see `announce`.
+        self.announce(|tail| tail.index() >= self.limit.load(Ordering::Relaxed))
+    }
+
+    fn announce(&self, is_full: impl Fn(Tail) -> bool) -> Announce {
         let announced = self.update(|tail| {
             if tail.has(CLOSED) {
-                return Err(Announce::Closed);
-            }
-            // Relaxed: a head that is too old makes the caller wait although there is room; the consumer that moved it
-            // finds WAITERS when it next releases or rests.
-            let length = tail
-                .index()
-                .saturating_sub(self.head.load(Ordering::Relaxed));
-            if tail.has(IDLE) || length <= low_water {
+                Err(Announce::Closed)
+            } else if tail.has(IDLE) || !is_full(tail) {
                 Err(Announce::Room)
             } else {
                 Ok(tail.with(WAITERS))
             }
         });
-        match announced {
-            Ok(_) => Announce::Announced,
-            Err(reason) => reason,
+        if let Err(reason) = announced {
+            return reason;
+        }
+        // SeqCst: pairs with the fence in `settle_room`. Head and limit may have been old when they were read above. A consumer
+        // that is a machine finds WAITERS at its rest at the latest; a thread that has read what it wanted may never come by
+        // again. So either it finds WAITERS after it made room, or this look finds the room.
+        fence(Ordering::SeqCst);
+        if is_full(self.tail()) {
+            Announce::Announced
+        } else {
+            Announce::RoomAfterAll
         }
     }
 
-    /// As [`announce_waiter`](Self::announce_waiter), for those who may not exceed the published limit.
-    pub(crate) fn announce_waiter_at_limit(&self) -> Announce {
-        let announced = self.update(|tail| {
-            if tail.has(CLOSED) {
-                return Err(Announce::Closed);
-            }
-            // Relaxed: a limit that is too old is as good as a full mailbox: see `announce_waiter`.
-            let full = tail.index() >= self.limit.load(Ordering::Relaxed);
-            if tail.has(IDLE) || !full {
-                Err(Announce::Room)
-            } else {
-                Ok(tail.with(WAITERS))
-            }
-        });
-        match announced {
-            Ok(_) => Announce::Announced,
-            Err(reason) => reason,
-        }
+    /// Whether somebody waits, for a consumer that has just made room and may not come by again.
+    pub(crate) fn settle_room(&self) -> bool {
+        // SeqCst: pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        self.tail().has(WAITERS)
     }
 
     /// Clears WAITERS. The caller holds the waiter lock and found the list empty.

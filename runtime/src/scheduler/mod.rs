@@ -6,7 +6,7 @@ mod launch;
 mod local;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -45,6 +45,8 @@ pub(crate) struct Pool {
     phase: AtomicU8,
     /// The deadline of the shutdown is over: machines read no more.
     overdue: AtomicBool,
+    /// The last handle was dropped where nobody may wait.
+    abandoned: AtomicBool,
     /// Workers exit once they find nothing to do.
     exit: AtomicBool,
     pub(crate) config: Config,
@@ -68,6 +70,7 @@ impl Pool {
         Self {
             phase: AtomicU8::new(Phase::Running as u8),
             overdue: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             exit: AtomicBool::new(false),
             config,
             registry: Registry::new(),
@@ -161,9 +164,27 @@ impl Pool {
         self.sleep.wake_all();
     }
 
-    /// Waits until no machine is queued or running. False: the deadline came first.
+    /// Waits until no machine is queued or running, or the workers leave. False: the deadline came first.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
-        self.sleep.wait_idle(deadline, || !self.has_work())
+        // Acquire: as in `has_work`.
+        let over = || self.exit.load(Ordering::Acquire);
+        self.sleep.wait_idle(deadline, over, || !self.has_work())
+    }
+
+    /// Nobody waits for the end any more: the machine that ends last sends the workers home.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        // SeqCst: pairs with the fence at a machine's end: either that machine sees the flag, or this look sees that it left.
+        fence(Ordering::SeqCst);
+        self.release_workers_if_abandoned();
+    }
+
+    /// After a machine left the registry, and a SeqCst fence.
+    pub(crate) fn release_workers_if_abandoned(&self) {
+        // Relaxed: ordered by the fences.
+        if self.abandoned.load(Ordering::Relaxed) && self.registry.len() == 0 {
+            self.tell_workers_to_exit();
+        }
     }
 }
 

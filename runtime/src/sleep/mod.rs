@@ -243,11 +243,17 @@ impl Sleep {
         }
     }
 
-    /// Waits until all workers sleep and `quiet` (asked under the lock) says that every source is empty.
-    pub(crate) fn wait_idle(&self, deadline: Option<Instant>, quiet: impl Fn() -> bool) -> bool {
+    /// Waits until all workers sleep and `quiet` (asked under the lock) says that every source is empty, or until `over` says
+    /// that the workers leave and will never sleep again.
+    pub(crate) fn wait_idle(
+        &self,
+        deadline: Option<Instant>,
+        over: impl Fn() -> bool,
+        quiet: impl Fn() -> bool,
+    ) -> bool {
         let mut sleepers = lock(&self.sleepers);
         loop {
-            if sleepers.len() == self.parkers.len() && quiet() {
+            if over() || (sleepers.len() == self.parkers.len() && quiet()) {
                 return true;
             }
             sleepers = match self.wait_for_sleep(sleepers, deadline) {
@@ -293,5 +299,7 @@ impl Sleep {
         // Until the list is empty, not as many as there were: a worker that announces itself meanwhile would take the place
         // of one that sleeps already.
         self.wake(usize::MAX);
+        let _sleepers = lock(&self.sleepers);
+        self.all_asleep.notify_all();
     }
 }

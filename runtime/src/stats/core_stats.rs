@@ -9,7 +9,7 @@ use d3_derive::MachineImpl;
 use super::{MachineInfo, RuntimeStats};
 use crate::cell::ControlMessage;
 use crate::error::TrySendError;
-use crate::scheduler::Pool;
+use crate::scheduler::{Phase, Pool};
 use crate::sender::Sender;
 
 /// Where statistics go.
@@ -65,12 +65,19 @@ impl Observers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a sender; one that is there already is not added again.
-    pub(crate) fn add(&self, sender: CoreStatsSender) {
+    /// Adds a sender; one that is there already is not added again, and none is once the pool ends.
+    pub(crate) fn add(&self, sender: CoreStatsSender, pool: &Pool) {
         let mut senders = self.lock();
-        if !senders.contains(&sender) {
+        // Looked at under the lock: `clear` comes after the phase was left.
+        if pool.phase() == Phase::Running && !senders.contains(&sender) {
             senders.push(sender);
         }
+    }
+
+    /// Lets go of all senders. Dropped without the lock: one may be the last sender of a machine.
+    pub(crate) fn clear(&self) {
+        let senders = std::mem::take(&mut *self.lock());
+        drop(senders);
     }
 
     pub(crate) fn remove(&self, sender: &CoreStatsSender) {

@@ -1,0 +1,117 @@
+//! A channel whose receiver reads a little and then goes away to do something else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use d3_runtime::{EndReason, MachineImpl, Runtime, Sender, TryRecvError, TrySendError, bounded};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Each instruction that is received makes room at once, however large the channel.
+#[test]
+fn every_slot_counts() {
+    let (sender, receiver) = bounded(8);
+    for n in 0..8 {
+        sender.try_send(n).expect("there is room");
+    }
+    assert_eq!(sender.try_send(8), Err(TrySendError::Full(8)));
+    for n in 8..30 {
+        assert_eq!(receiver.recv(), Ok(n - 8));
+        assert!(!sender.is_full());
+        sender.try_send(n).expect("there is room again");
+    }
+}
+
+/// A thread that waits for room goes on after one receive, with no other to come.
+#[test]
+fn a_waiting_thread_goes_on_after_one_receive() {
+    for _ in 0..200 {
+        let (sender, receiver) = bounded(8);
+        let thread = std::thread::spawn(move || {
+            for n in 0..9 {
+                sender.send(n).expect("the receiver lives");
+            }
+        });
+        wait_until("eight are there", || receiver.len() == 8);
+        assert_eq!(receiver.recv(), Ok(0));
+        thread.join().expect("it does not panic");
+        assert_eq!(receiver.try_iter().count(), 8);
+    }
+}
+
+#[derive(MachineImpl)]
+enum Cmd {
+    Fill(Sender<u32>, u32),
+    Count,
+}
+
+fn filler(runtime: &Runtime, counted: &Arc<AtomicUsize>) -> Sender<Cmd> {
+    let counted = Arc::clone(counted);
+    let (_, sender) = runtime.connect(move |cmd: Cmd| match cmd {
+        Cmd::Fill(to, count) => (0..count).for_each(|n| to.send(n).expect("the receiver lives")),
+        Cmd::Count => {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    sender
+}
+
+/// A machine that filled a channel up to its bound, and not beyond, is not parked: nobody may come to read.
+#[test]
+fn a_machine_waits_only_where_there_is_no_room() {
+    let runtime = Runtime::builder().workers(2).build().expect("two threads can be had");
+    let (sender, receiver) = bounded(8);
+    let counted = Arc::default();
+    let machine = filler(&runtime, &counted);
+    // Nine are sent, so the ninth notes the receiver; one is read before the machine goes on.
+    machine.send(Cmd::Fill(sender, 9)).expect("it lives");
+    machine.send(Cmd::Count).expect("it lives");
+    wait_until("it has sent", || receiver.len() >= 8);
+    assert_eq!((receiver.recv(), receiver.recv()), (Ok(0), Ok(1)));
+    wait_until("it goes on", || counted.load(Ordering::Relaxed) == 1);
+}
+
+/// Machines that are parked on a channel go on when its last sender is gone and everything was read.
+#[test]
+fn parked_machines_go_on_when_the_channel_has_no_sender() {
+    let runtime = Runtime::builder().workers(2).build().expect("two threads can be had");
+    let (sender, receiver) = bounded(1);
+    let counted = Arc::default();
+    let machines: Vec<_> = (0..4).map(|_| filler(&runtime, &counted)).collect();
+    for machine in &machines {
+        machine.send(Cmd::Fill(sender.clone(), 3)).expect("it lives");
+        machine.send(Cmd::Count).expect("it lives");
+    }
+    drop(sender);
+    assert_eq!(receiver.iter().count(), 12);
+    wait_until("all go on", || counted.load(Ordering::Relaxed) == 4);
+}
+
+/// A channel that is stopped keeps what it has, takes no more, and lets everybody go who waits.
+#[test]
+fn a_stopped_channel_lets_everybody_go() {
+    let (sender, receiver) = bounded(1);
+    sender.send(1).expect("there is room");
+    let waiting = {
+        let sender = sender.clone();
+        std::thread::spawn(move || sender.send(2).map_err(|error| error.into_inner()))
+    };
+    wait_until("the thread waits or has been refused", || sender.is_full());
+    sender.handle().stop();
+    assert_eq!(receiver.recv(), Ok(1));
+    // The thread was waiting, or came too late: refused in both cases.
+    let refused = waiting.join().expect("it does not panic");
+    assert_eq!(refused, Err(2));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    drop(receiver);
+    assert_eq!(sender.handle().wait(PATIENCE), Ok(EndReason::Stopped));
+}
