@@ -24,11 +24,12 @@
 //! (both on by default), and d3 0.1.3's paths ([`core`], [`d3_derive`]).
 
 pub use d3_runtime::{
-    BuildError, CoreStatsMessage, CoreStatsSender, EndReason, Ended, ExecutorStats, InstructionSet, Iter, Machine,
-    MachineBuilder, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut, NotHere, Receiver, RecvError,
-    RecvTimeoutError, Runtime, RuntimeBuilder, RuntimeStats, SchedStats, SendError, SendFuture, SendTimeoutError,
-    Sender, ShutdownReport, TryIter, TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerStats, bounded,
-    executor, send_cmd, this_machine, unbounded,
+    BuildError, CoreStatsMessage, CoreStatsSender, EndReason, Ended, ExecutorStats, InstructionSet,
+    Iter, Machine, MachineBuilder, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut,
+    NotHere, Receiver, RecvError, RecvTimeoutError, Runtime, RuntimeBuilder, RuntimeStats,
+    SchedStats, SendError, SendFuture, SendTimeoutError, Sender, ShutdownReport, TryIter,
+    TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerStats, bounded, executor,
+    send_cmd, this_machine, unbounded,
 };
 
 #[cfg(feature = "components")]
@@ -49,8 +50,9 @@ pub mod d3_derive {
 /// What most programs need: `use d3::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        EndReason, InstructionSet, Machine, MachineHandle, MachineImpl, MachineMut, Receiver, Runtime, SendError, Sender,
-        TrySendError, Uuid, WeakSender, bounded, executor, send_cmd, this_machine, unbounded,
+        EndReason, InstructionSet, Machine, MachineHandle, MachineImpl, MachineMut, Receiver,
+        Runtime, SendError, Sender, TrySendError, Uuid, WeakSender, bounded, executor, send_cmd,
+        this_machine, unbounded,
     };
 
     #[cfg(feature = "net")]

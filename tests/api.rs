@@ -14,9 +14,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use d3::{
-    BuildError, EndReason, Machine, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut, NotHere, Receiver,
-    RecvError, RecvTimeoutError, Runtime, RuntimeStats, SendError, SendFuture, SendTimeoutError, Sender, ShutdownReport,
-    TryRecvError, TrySendError, WaitError, WeakSender, bounded, this_machine, unbounded,
+    BuildError, EndReason, Machine, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut,
+    NotHere, Receiver, RecvError, RecvTimeoutError, Runtime, RuntimeStats, SendError, SendFuture,
+    SendTimeoutError, Sender, ShutdownReport, TryRecvError, TrySendError, WaitError, WeakSender,
+    bounded, this_machine, unbounded,
 };
 
 use support::futures::{CountingWaker, block_on};
@@ -77,7 +78,13 @@ fn both_names_of_the_derive() {
     assert_eq!((name::<Fresh>(), name::<Old>()), ("Fresh", "Old"));
     assert_eq!((Fresh::Only.variant(), Old::Only.variant()), (0, 0));
     assert_eq!(Bare::VARIANTS, ["One", "Two", "Three"]);
-    assert_eq!(Bare::Two { _why: String::new() }.variant(), 1);
+    assert_eq!(
+        Bare::Two {
+            _why: String::new()
+        }
+        .variant(),
+        1
+    );
     assert_eq!(Bare::Three.variant(), 2);
 }
 
@@ -85,7 +92,8 @@ fn both_names_of_the_derive() {
 fn senders() {
     let _: fn(&Sender<Bare>, Bare) -> Result<(), SendError<Bare>> = Sender::send;
     let _: fn(&Sender<Bare>, Bare) -> Result<(), TrySendError<Bare>> = Sender::try_send;
-    let _: fn(&Sender<Bare>, Bare, Duration) -> Result<(), SendTimeoutError<Bare>> = Sender::send_timeout;
+    let _: fn(&Sender<Bare>, Bare, Duration) -> Result<(), SendTimeoutError<Bare>> =
+        Sender::send_timeout;
     let _: fn(&Sender<Bare>, Bare) -> SendFuture<Bare> = Sender::send_async;
     let _: fn(&Sender<Bare>) -> usize = Sender::len;
     let _: fn(&Sender<Bare>) -> Option<usize> = Sender::capacity;
@@ -110,7 +118,12 @@ fn senders() {
     let (sender, receiver) = bounded::<Bare>(2);
     let twin = sender.clone();
     let (stranger, _stranger_receiver) = bounded::<Bare>(2);
-    assert!(sender == twin && sender != stranger && sender.id() == twin.id() && sender.id() != stranger.id());
+    assert!(
+        sender == twin
+            && sender != stranger
+            && sender.id() == twin.id()
+            && sender.id() != stranger.id()
+    );
     assert_eq!(HashSet::from([sender.clone(), twin, stranger]).len(), 2);
     assert!(sender.is_empty() && !sender.is_full() && !sender.is_disconnected());
     sender.send(Bare::One(1)).unwrap();
@@ -147,7 +160,9 @@ fn errors_hand_the_instruction_back() {
     an_error(&error);
     assert!(matches!(error, TrySendError::Full(Bare::One(1))));
     assert!(matches!(error.into_inner(), Bare::One(1)));
-    let error = sender.send_timeout(Bare::One(2), Duration::ZERO).unwrap_err();
+    let error = sender
+        .send_timeout(Bare::One(2), Duration::ZERO)
+        .unwrap_err();
     an_error(&error);
     assert!(matches!(error, SendTimeoutError::Timeout(_)));
     assert!(matches!(error.into_inner(), Bare::One(2)));
@@ -156,9 +171,15 @@ fn errors_hand_the_instruction_back() {
     an_error(&error);
     assert!(matches!(error, SendError::Disconnected(_)));
     assert!(matches!(error.into_inner(), Bare::One(3)));
-    assert!(matches!(sender.try_send(Bare::Three), Err(TrySendError::Disconnected(Bare::Three))));
+    assert!(matches!(
+        sender.try_send(Bare::Three),
+        Err(TrySendError::Disconnected(Bare::Three))
+    ));
     let disconnected = sender.send_timeout(Bare::Three, PATIENCE);
-    assert!(matches!(disconnected, Err(SendTimeoutError::Disconnected(Bare::Three))));
+    assert!(matches!(
+        disconnected,
+        Err(SendTimeoutError::Disconnected(Bare::Three))
+    ));
     // The third kind needs a machine over the hard limit: bad_input.rs has one.
     an_error(&SendError::Limit(Bare::Three));
     an_error(&TrySendError::Limit(Bare::Three));
@@ -167,12 +188,18 @@ fn errors_hand_the_instruction_back() {
     let (sender, receiver) = unbounded::<Bare>();
     an_error(&receiver.try_recv().err().unwrap());
     assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
-    assert!(matches!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout)));
+    assert!(matches!(
+        receiver.recv_timeout(Duration::ZERO),
+        Err(RecvTimeoutError::Timeout)
+    ));
     drop(sender);
     let error: RecvError = receiver.recv().err().unwrap();
     an_error(&error);
     an_error(&receiver.recv_timeout(PATIENCE).err().unwrap());
-    assert!(matches!(receiver.try_recv(), Err(TryRecvError::Disconnected)));
+    assert!(matches!(
+        receiver.try_recv(),
+        Err(TryRecvError::Disconnected)
+    ));
     an_error(&this_machine::stop().unwrap_err());
 }
 
@@ -184,18 +211,25 @@ fn receivers() {
     let _: fn(&Receiver<Bare>) -> Option<usize> = Receiver::capacity;
     let _: fn(usize) -> (Sender<Bare>, Receiver<Bare>) = bounded;
     let _: fn() -> (Sender<Bare>, Receiver<Bare>) = unbounded;
-    let _: fn(usize) -> (Sender<Bare>, Receiver<Bare>) = d3::core::machine_impl::channel_with_capacity;
+    let _: fn(usize) -> (Sender<Bare>, Receiver<Bare>) =
+        d3::core::machine_impl::channel_with_capacity;
     let _: fn() -> (Sender<Bare>, Receiver<Bare>) = d3::core::machine_impl::channel;
     fn a_receiver<R: Send + Debug + 'static>() {}
     a_receiver::<Receiver<Bare>>();
 
     let (sender, mut receiver) = bounded(4);
-    assert_eq!((receiver.len(), receiver.capacity(), receiver.is_empty()), (0, Some(4), true));
+    assert_eq!(
+        (receiver.len(), receiver.capacity(), receiver.is_empty()),
+        (0, Some(4), true)
+    );
     for number in 0..4 {
         sender.send(Number::Is(number)).unwrap();
     }
     assert_eq!(receiver.iter().next(), Some(Number::Is(0)));
-    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Number::Is(1), Number::Is(2), Number::Is(3)]);
+    assert_eq!(
+        receiver.try_iter().collect::<Vec<_>>(),
+        [Number::Is(1), Number::Is(2), Number::Is(3)]
+    );
 
     let (wakes, waker) = CountingWaker::new();
     let mut context = Context::from_waker(&waker);
@@ -205,9 +239,14 @@ fn receivers() {
         sender.send(Number::Is(number)).unwrap();
     }
     assert_eq!(wakes.wakes(), 1, "one wake for a burst");
-    assert_eq!(receiver.poll_recv(&mut context), Poll::Ready(Some(Number::Is(4))));
+    assert_eq!(
+        receiver.poll_recv(&mut context),
+        Poll::Ready(Some(Number::Is(4)))
+    );
     assert_eq!(block_on(receiver.recv_async()), Some(Number::Is(5)));
-    let next = std::future::poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut receiver), context));
+    let next = std::future::poll_fn(|context| {
+        futures_core::Stream::poll_next(Pin::new(&mut receiver), context)
+    });
     assert_eq!(block_on(next), Some(Number::Is(6)));
     drop(sender);
     assert_eq!(block_on(receiver.recv_async()), None);
@@ -227,7 +266,13 @@ fn a_future_that_waits_is_woken() {
         block_on(sender.send_async(Number::Is(number))).unwrap();
     }
     drop(sender);
-    assert!(reader.join().unwrap().into_iter().eq((0..1_000).map(Number::Is)));
+    assert!(
+        reader
+            .join()
+            .unwrap()
+            .into_iter()
+            .eq((0..1_000).map(Number::Is))
+    );
 }
 
 struct Owned(Arc<Tally>);
@@ -262,19 +307,49 @@ fn every_kind_of_machine_and_every_way_to_connect() {
         runtime.connect(Mutex::new(owned())).1,
         runtime.connect_mut(owned()),
         runtime.machine(owned()).accepts::<ProbeCmd>().connect(),
-        runtime.machine(owned()).capacity(5).name("five").accepts::<ProbeCmd>().connect(),
-        runtime.machine(owned()).unbounded().accepts::<ProbeCmd>().connect(),
-        runtime.machine(owned()).accepts::<ProbeCmd>().try_connect().unwrap(),
+        runtime
+            .machine(owned())
+            .capacity(5)
+            .name("five")
+            .accepts::<ProbeCmd>()
+            .connect(),
+        runtime
+            .machine(owned())
+            .unbounded()
+            .accepts::<ProbeCmd>()
+            .connect(),
+        runtime
+            .machine(owned())
+            .accepts::<ProbeCmd>()
+            .try_connect()
+            .unwrap(),
     ];
     let capacities: Vec<_> = senders.iter().map(Sender::capacity).collect();
     let usual = Some(250);
-    let due = [usual, Some(3), None, usual, Some(4), None, usual, usual, usual, usual, usual, Some(5), None, usual];
+    let due = [
+        usual,
+        Some(3),
+        None,
+        usual,
+        Some(4),
+        None,
+        usual,
+        usual,
+        usual,
+        usual,
+        usual,
+        Some(5),
+        None,
+        usual,
+    ];
     assert_eq!(capacities, due);
     assert_eq!(runtime.machine_count(), senders.len());
     for sender in &senders {
         sender.send(ProbeCmd::Add(1)).unwrap();
     }
-    wait_in(&runtime, "each receives", || tally.received() == senders.len());
+    wait_in(&runtime, "each receives", || {
+        tally.received() == senders.len()
+    });
     assert_eq!(senders[11].handle().name().as_deref(), Some("five"));
 
     let infos: Vec<MachineInfo> = runtime.machines();
@@ -331,11 +406,18 @@ fn handles() {
     let _: fn(&MachineHandle, Duration) -> Result<EndReason, WaitError> = MachineHandle::wait;
 
     let runtime = runtime(1);
-    let sender = runtime.machine(Owned(Tally::new())).name("handled").accepts::<ProbeCmd>().connect();
+    let sender = runtime
+        .machine(Owned(Tally::new()))
+        .name("handled")
+        .accepts::<ProbeCmd>()
+        .connect();
     let handle = sender.handle();
     assert!(handle.is_alive() && handle.id() == sender.id() && handle == sender.clone().handle());
     assert!(handle.to_string().contains("handled"), "{handle}");
-    assert!(handle.wait(Duration::from_millis(1)).is_err(), "a handle is weak, but the sender is not");
+    assert!(
+        handle.wait(Duration::from_millis(1)).is_err(),
+        "a handle is weak, but the sender is not"
+    );
     drop(sender);
     assert!(matches!(handle.wait(PATIENCE), Ok(EndReason::NoSenders)));
     assert!(!handle.is_alive());
@@ -357,14 +439,26 @@ impl MachineMut<Number> for Curious {
         see("id", this_machine::id().is_some());
         see("name", this_machine::name().as_deref() == Some("curious"));
         let own: Result<WeakSender<Number>, NotHere> = this_machine::sender();
-        see("sender", own.is_ok_and(|own| own.upgrade().is_some_and(|own| Some(own.id()) == this_machine::id())));
+        see(
+            "sender",
+            own.is_ok_and(|own| {
+                own.upgrade()
+                    .is_some_and(|own| Some(own.id()) == this_machine::id())
+            }),
+        );
         let runtime: Result<Runtime, NotHere> = this_machine::runtime();
-        see("runtime", runtime.is_ok_and(|runtime| runtime.machine_count() == 1));
+        see(
+            "runtime",
+            runtime.is_ok_and(|runtime| runtime.machine_count() == 1),
+        );
         see("end_reason", this_machine::end_reason().is_none());
         match number {
             0 => {}
             1 => see("stop", this_machine::stop().is_ok()),
-            _ => see("fail", this_machine::fail(std::io::Error::other("out of order")).is_ok()),
+            _ => see(
+                "fail",
+                this_machine::fail(std::io::Error::other("out of order")).is_ok(),
+            ),
         }
     }
 
@@ -377,7 +471,13 @@ impl MachineMut<Number> for Curious {
 fn curious(last: u64) -> (EndReason, Vec<String>) {
     let runtime = runtime(1);
     let seen = Arc::<Mutex<Vec<String>>>::default();
-    let sender = runtime.machine(Curious { seen: Arc::clone(&seen) }).name("curious").accepts::<Number>().connect();
+    let sender = runtime
+        .machine(Curious {
+            seen: Arc::clone(&seen),
+        })
+        .name("curious")
+        .accepts::<Number>()
+        .connect();
     sender.send(Number::Is(0)).unwrap();
     sender.send(Number::Is(last)).unwrap();
     let reason = sender.handle().wait(PATIENCE).unwrap();
@@ -408,17 +508,20 @@ fn the_old_paths() {
     #[cfg(feature = "components")]
     use d3::components::{network, settings};
     use d3::core::executor::stats::{
-        CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats, add_core_stats_sender, remove_core_stats_sender,
-        request_machine_info, request_stats_now,
+        CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats, add_core_stats_sender,
+        remove_core_stats_sender, request_machine_info, request_stats_now,
     };
     use d3::core::executor::{
         and_connect, and_connect_unbounded, and_connect_with_capacity, connect, connect_unbounded,
-        connect_with_capacity, get_default_channel_capacity, get_executor_count, get_executors_snoozing,
-        get_machine_count, get_machine_count_estimate, get_run_queue_len, get_selector_maintenance_duration,
-        get_time_slice, set_default_channel_capacity, set_executor_count, set_machine_count_estimate,
-        set_selector_maintenance_duration, set_time_slice, start_server, stop_server, try_start,
+        connect_with_capacity, get_default_channel_capacity, get_executor_count,
+        get_executors_snoozing, get_machine_count, get_machine_count_estimate, get_run_queue_len,
+        get_selector_maintenance_duration, get_time_slice, set_default_channel_capacity,
+        set_executor_count, set_machine_count_estimate, set_selector_maintenance_duration,
+        set_time_slice, start_server, stop_server, try_start,
     };
-    use d3::core::machine_impl::{Machine, MachineImpl, Receiver, Sender, TrySendError, channel, channel_with_capacity};
+    use d3::core::machine_impl::{
+        Machine, MachineImpl, Receiver, Sender, TrySendError, channel, channel_with_capacity,
+    };
     use d3::core::send_cmd;
     use d3::d3_derive::MachineImpl;
 }

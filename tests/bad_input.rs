@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use d3::prelude::*;
 use d3::{
-    BuildError, EndReason, Receiver, RecvTimeoutError, Runtime, SendError, SendTimeoutError, TryRecvError, TrySendError, bounded,
-    unbounded,
+    BuildError, EndReason, Receiver, RecvTimeoutError, Runtime, SendError, SendTimeoutError,
+    TryRecvError, TrySendError, bounded, unbounded,
 };
 
 use support::futures::block_on;
 use support::probe::{Counted, Number, Probe, ProbeCmd, Tally, read};
-use support::{PATIENCE, runtime, thread_name, threads_named, wait_in, wait_until, within_patience};
+use support::{
+    PATIENCE, runtime, thread_name, threads_named, wait_in, wait_until, within_patience,
+};
 
 /// The runtime does what a runtime does.
 fn works(runtime: &Runtime) {
@@ -30,7 +32,8 @@ fn works(runtime: &Runtime) {
 fn capacity_0_counts_as_1() {
     let runtime = runtime(1);
     let tally = Tally::new();
-    let (machine, sender) = runtime.connect_with_capacity::<_, ProbeCmd>(Probe(Arc::clone(&tally)), 0);
+    let (machine, sender) =
+        runtime.connect_with_capacity::<_, ProbeCmd>(Probe(Arc::clone(&tally)), 0);
     assert_eq!(sender.capacity(), Some(1));
     let second = runtime.and_connect_with_capacity::<_, ProbeCmd>(&machine, 0);
     assert_eq!(second.capacity(), Some(1));
@@ -42,8 +45,13 @@ fn capacity_0_counts_as_1() {
 
     let (sender, receiver) = bounded(0);
     assert_eq!((sender.capacity(), receiver.capacity()), (Some(1), Some(1)));
-    sender.try_send(Number::Is(1)).expect("there is room for one");
-    assert!(matches!(sender.try_send(Number::Is(2)), Err(TrySendError::Full(Number::Is(2)))));
+    sender
+        .try_send(Number::Is(1))
+        .expect("there is room for one");
+    assert!(matches!(
+        sender.try_send(Number::Is(2)),
+        Err(TrySendError::Full(Number::Is(2)))
+    ));
     assert_eq!(receiver.recv(), Ok(Number::Is(1)));
 
     let (sender, _receiver) = d3::core::machine_impl::channel_with_capacity::<Number>(0);
@@ -60,10 +68,18 @@ fn capacity_0_is_an_error_of_a_builder() {
 
     let runtime = runtime(1);
     let tally = Tally::new();
-    let refused = runtime.machine(Mutable(Arc::clone(&tally))).capacity(0).accepts::<ProbeCmd>().try_connect();
+    let refused = runtime
+        .machine(Mutable(Arc::clone(&tally)))
+        .capacity(0)
+        .accepts::<ProbeCmd>()
+        .try_connect();
     let error: BuildError = refused.expect_err("no mailbox can hold nothing");
     assert!(!error.to_string().is_empty());
-    assert_eq!(tally.counts(), (0, 0, 0, 1), "no hook is called, and the machine is dropped");
+    assert_eq!(
+        tally.counts(),
+        (0, 0, 0, 1),
+        "no hook is called, and the machine is dropped"
+    );
     assert_eq!(runtime.machine_count(), 0);
     works(&runtime);
     runtime.shutdown(PATIENCE);
@@ -95,12 +111,21 @@ impl Drop for Mutable {
 #[test]
 fn workers_0_means_all_cores() {
     let name = thread_name();
-    let runtime = Runtime::builder().workers(0).thread_name(name.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(0)
+        .thread_name(name.clone())
+        .build()
+        .unwrap();
     works(&runtime);
     let cores = thread::available_parallelism().unwrap().get();
     // A thread has its name only once it runs.
-    wait_in(&runtime, "every worker runs", || threads_named(&name).is_none_or(|threads| threads >= cores));
-    assert_eq!((runtime.workers(), threads_named(&name).unwrap_or(cores)), (cores, cores));
+    wait_in(&runtime, "every worker runs", || {
+        threads_named(&name).is_none_or(|threads| threads >= cores)
+    });
+    assert_eq!(
+        (runtime.workers(), threads_named(&name).unwrap_or(cores)),
+        (cores, cores)
+    );
     runtime.shutdown(PATIENCE);
 }
 
@@ -108,18 +133,39 @@ fn workers_0_means_all_cores() {
 #[test]
 fn odd_settings_give_an_error_or_a_runtime_that_works() {
     assert!(Runtime::builder().workers(usize::MAX).build().is_err());
-    assert!(Runtime::builder().workers(1).stack_size(usize::MAX).build().is_err());
+    assert!(
+        Runtime::builder()
+            .workers(1)
+            .stack_size(usize::MAX)
+            .build()
+            .is_err()
+    );
     let odd = [
         Runtime::builder().workers(1).budget(0).build(),
         Runtime::builder().workers(1).budget(usize::MAX).build(),
-        Runtime::builder().workers(1).time_slice(Duration::ZERO).build(),
-        Runtime::builder().workers(1).time_slice(Duration::MAX).build(),
+        Runtime::builder()
+            .workers(1)
+            .time_slice(Duration::ZERO)
+            .build(),
+        Runtime::builder()
+            .workers(1)
+            .time_slice(Duration::MAX)
+            .build(),
         Runtime::builder().workers(1).hard_limit(0).build(),
         Runtime::builder().workers(1).hard_limit(usize::MAX).build(),
-        Runtime::builder().workers(1).mailbox_capacity(usize::MAX).build(),
+        Runtime::builder()
+            .workers(1)
+            .mailbox_capacity(usize::MAX)
+            .build(),
         Runtime::builder().workers(1).thread_name("").build(),
-        Runtime::builder().workers(1).thread_name("with\0nul").build(),
-        Runtime::builder().workers(1).thread_name("x".repeat(10_000)).build(),
+        Runtime::builder()
+            .workers(1)
+            .thread_name("with\0nul")
+            .build(),
+        Runtime::builder()
+            .workers(1)
+            .thread_name("x".repeat(10_000))
+            .build(),
         Runtime::builder().workers(1).stack_size(0).build(),
         Runtime::builder().workers(1).pin_workers(true).build(),
     ];
@@ -138,9 +184,18 @@ fn odd_settings_give_an_error_or_a_runtime_that_works() {
 #[test]
 fn a_runtime_that_could_not_be_built_leaves_no_thread() {
     let name = thread_name();
-    assert!(Runtime::builder().workers(4).thread_name(name.clone()).stack_size(usize::MAX).build().is_err());
+    assert!(
+        Runtime::builder()
+            .workers(4)
+            .thread_name(name.clone())
+            .stack_size(usize::MAX)
+            .build()
+            .is_err()
+    );
     // The system may list a thread for a moment after it was joined.
-    wait_until("no thread is left", || threads_named(&name).is_none_or(|threads| threads == 0));
+    wait_until("no thread is left", || {
+        threads_named(&name).is_none_or(|threads| threads == 0)
+    });
 }
 
 #[test]
@@ -148,13 +203,28 @@ fn a_send_after_the_end_hands_the_instruction_back() {
     let runtime = runtime(1);
     let (_, sender) = runtime.connect(Probe(Tally::new()));
     sender.handle().stop();
-    assert!(matches!(sender.handle().wait(PATIENCE), Ok(EndReason::Stopped)));
-    assert!(matches!(sender.send(ProbeCmd::Add(1)), Err(SendError::Disconnected(ProbeCmd::Add(1)))));
-    assert!(matches!(sender.try_send(ProbeCmd::Add(2)), Err(TrySendError::Disconnected(ProbeCmd::Add(2)))));
+    assert!(matches!(
+        sender.handle().wait(PATIENCE),
+        Ok(EndReason::Stopped)
+    ));
+    assert!(matches!(
+        sender.send(ProbeCmd::Add(1)),
+        Err(SendError::Disconnected(ProbeCmd::Add(1)))
+    ));
+    assert!(matches!(
+        sender.try_send(ProbeCmd::Add(2)),
+        Err(TrySendError::Disconnected(ProbeCmd::Add(2)))
+    ));
     let late = sender.send_timeout(ProbeCmd::Add(3), PATIENCE);
-    assert!(matches!(late, Err(SendTimeoutError::Disconnected(ProbeCmd::Add(3)))));
+    assert!(matches!(
+        late,
+        Err(SendTimeoutError::Disconnected(ProbeCmd::Add(3)))
+    ));
     let late = block_on(sender.send_async(ProbeCmd::Add(4)));
-    assert!(matches!(late, Err(SendError::Disconnected(ProbeCmd::Add(4)))));
+    assert!(matches!(
+        late,
+        Err(SendError::Disconnected(ProbeCmd::Add(4)))
+    ));
     send_cmd(&sender, ProbeCmd::Add(5));
     // A second stop, and a stop of what has ended, do nothing.
     sender.handle().stop();
@@ -184,17 +254,33 @@ fn connecting_to_a_stopped_runtime_gives_disconnected_senders() {
     ];
     for (index, sender) in senders.iter().enumerate() {
         assert!(sender.is_disconnected(), "sender {index}");
-        assert!(matches!(sender.send(ProbeCmd::Add(1)), Err(SendError::Disconnected(_))), "sender {index}");
+        assert!(
+            matches!(
+                sender.send(ProbeCmd::Add(1)),
+                Err(SendError::Disconnected(_))
+            ),
+            "sender {index}"
+        );
         assert!(!sender.handle().is_alive(), "sender {index}");
         within_patience("the wait for a machine that never lived", {
             let handle = sender.handle();
             move || handle.wait(PATIENCE).expect("it has ended")
         });
     }
-    assert!(runtime.machine(mutable(5)).accepts::<ProbeCmd>().try_connect().is_err());
+    assert!(
+        runtime
+            .machine(mutable(5))
+            .accepts::<ProbeCmd>()
+            .try_connect()
+            .is_err()
+    );
     drop(senders);
     for (index, tally) in tallies.iter().enumerate() {
-        assert_eq!(tally.counts(), (0, 0, 0, 1), "machine {index}: no hook is called, and nothing leaks");
+        assert_eq!(
+            tally.counts(),
+            (0, 0, 0, 1),
+            "machine {index}: no hook is called, and nothing leaks"
+        );
     }
     assert_eq!(runtime.machine_count(), 0);
 }
@@ -217,8 +303,13 @@ fn this_machine_with_the_wrong_instruction_set() {
     let runtime = runtime(1);
     let (answer, answers) = unbounded();
     let (_, sender) = runtime.connect(move |_: ProbeCmd| {
-        let (right, wrong) = (this_machine::sender::<ProbeCmd>().is_ok(), this_machine::sender::<Number>().is_err());
-        answer.send(Number::Is(u64::from(right) + 2 * u64::from(wrong))).unwrap();
+        let (right, wrong) = (
+            this_machine::sender::<ProbeCmd>().is_ok(),
+            this_machine::sender::<Number>().is_err(),
+        );
+        answer
+            .send(Number::Is(u64::from(right) + 2 * u64::from(wrong)))
+            .unwrap();
     });
     sender.send(ProbeCmd::Add(1)).unwrap();
     assert_eq!(answers.recv_timeout(PATIENCE), Ok(Number::Is(3)));
@@ -228,9 +319,17 @@ fn this_machine_with_the_wrong_instruction_set() {
 #[test]
 fn timeouts_of_zero_and_of_for_ever() {
     let (sender, receiver) = bounded(1);
-    assert_eq!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
-    sender.send_timeout(Number::Is(1), Duration::ZERO).expect("there is room");
-    assert!(matches!(sender.send_timeout(Number::Is(2), Duration::ZERO), Err(SendTimeoutError::Timeout(Number::Is(2)))));
+    assert_eq!(
+        receiver.recv_timeout(Duration::ZERO),
+        Err(RecvTimeoutError::Timeout)
+    );
+    sender
+        .send_timeout(Number::Is(1), Duration::ZERO)
+        .expect("there is room");
+    assert!(matches!(
+        sender.send_timeout(Number::Is(2), Duration::ZERO),
+        Err(SendTimeoutError::Timeout(Number::Is(2)))
+    ));
     assert_eq!(receiver.recv_timeout(Duration::MAX), Ok(Number::Is(1)));
 
     sender.send_timeout(Number::Is(3), Duration::MAX).unwrap();
@@ -261,7 +360,11 @@ fn timeouts_of_zero_and_of_for_ever() {
     sender.send(ProbeCmd::Add(1)).unwrap();
     within_patience("shutdown", move || runtime.shutdown(Duration::ZERO));
     let (_, _, disconnected, dropped) = tally.counts();
-    assert_eq!((disconnected, dropped), (1, 1), "no time to drain, but an orderly end");
+    assert_eq!(
+        (disconnected, dropped),
+        (1, 1),
+        "no time to drain, but an orderly end"
+    );
 }
 
 #[test]
@@ -276,7 +379,10 @@ fn a_receiver_without_senders_gives_what_is_left_first() {
     assert_eq!(receiver.recv_timeout(Duration::ZERO), Ok(Number::Is(2)));
     assert!(receiver.recv().is_err());
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
-    assert_eq!(receiver.recv_timeout(Duration::MAX), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(
+        receiver.recv_timeout(Duration::MAX),
+        Err(RecvTimeoutError::Disconnected)
+    );
     assert_eq!(receiver.iter().count() + receiver.try_iter().count(), 0);
     assert_eq!(block_on(receiver.recv_async()), None);
     assert_eq!(receiver.len(), 0);
@@ -289,13 +395,18 @@ fn a_thread_that_waits_is_told_when_the_other_side_goes() {
     let blocked = thread::spawn(move || sender.send(Number::Is(2)));
     drop(receiver);
     within_patience("the blocked send", move || {
-        assert!(matches!(blocked.join().unwrap(), Err(SendError::Disconnected(Number::Is(2)))));
+        assert!(matches!(
+            blocked.join().unwrap(),
+            Err(SendError::Disconnected(Number::Is(2)))
+        ));
     });
 
     let (sender, receiver) = bounded::<Number>(1);
     let blocked = thread::spawn(move || receiver.recv());
     drop(sender);
-    within_patience("the blocked recv", move || assert!(blocked.join().unwrap().is_err()));
+    within_patience("the blocked recv", move || {
+        assert!(blocked.join().unwrap().is_err())
+    });
 }
 
 #[derive(Debug, MachineImpl)]
@@ -334,7 +445,10 @@ fn instructions_of_extreme_sizes() {
     for _ in 0..3 {
         sender.send(Nothing::AtAll).unwrap();
     }
-    assert!(matches!(sender.try_send(Nothing::AtAll), Err(TrySendError::Full(Nothing::AtAll))));
+    assert!(matches!(
+        sender.try_send(Nothing::AtAll),
+        Err(TrySendError::Full(Nothing::AtAll))
+    ));
     assert_eq!(receiver.try_iter().count(), 3);
     runtime.shutdown(PATIENCE);
 }
@@ -348,7 +462,9 @@ fn and_connect_of_a_value_that_was_never_connected() {
     let sender = runtime.and_connect::<_, ProbeCmd>(&machine);
     sender.send(ProbeCmd::Add(1)).unwrap();
     drop(sender);
-    wait_in(&runtime, "the machine ends", || runtime.machine_count() == 0);
+    wait_in(&runtime, "the machine ends", || {
+        runtime.machine_count() == 0
+    });
     assert_eq!(tally.counts(), (1, 1, 1, 0), "the value is still ours");
     drop(machine);
     assert_eq!(read(&tally.dropped), 1);
@@ -358,7 +474,12 @@ fn and_connect_of_a_value_that_was_never_connected() {
 /// Beyond the hard limit a machine's send hands the instruction back: a machine that multiplies cannot eat all memory.
 #[test]
 fn the_hard_limit_hands_instructions_back() {
-    let runtime = Runtime::builder().workers(1).mailbox_capacity(10).hard_limit(3).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(1)
+        .mailbox_capacity(10)
+        .hard_limit(3)
+        .build()
+        .unwrap();
     let dropped = Arc::<AtomicUsize>::default();
     let (target, reports) = send_100_to_one_that_cannot_run(&runtime, &dropped);
     let (mut taken, mut limited) = (0, 0);
@@ -371,7 +492,11 @@ fn the_hard_limit_hands_instructions_back() {
     assert_eq!((taken, limited), (30, 70), "three times the capacity");
     drop(target);
     runtime.shutdown(PATIENCE);
-    assert_eq!(read(&dropped), 100, "each is dropped once, by the sender or by the mailbox");
+    assert_eq!(
+        read(&dropped),
+        100,
+        "each is dropped once, by the sender or by the mailbox"
+    );
 }
 
 /// Has a machine send 100 instructions to another one, while it keeps the only worker; it reports for each if it was taken.

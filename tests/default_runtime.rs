@@ -7,13 +7,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use d3::core::executor::stats::{self, CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats};
+use d3::TryRecvError;
+use d3::core::executor::stats::{
+    self, CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats,
+};
 use d3::core::executor::{self, *};
 use d3::core::machine_impl::{self, *};
 use d3::core::send_cmd;
 use d3::d3_derive::MachineImpl;
 use d3::prelude::{Runtime, Uuid};
-use d3::TryRecvError;
 
 use support::probe::{Number, Probe, ProbeCmd, Tally, read};
 use support::{PATIENCE, wait_until_or};
@@ -63,7 +65,10 @@ fn settings() {
     set_machine_count_estimate(1_000);
     assert_eq!(get_machine_count_estimate(), 1_000);
     set_selector_maintenance_duration(Duration::from_millis(20));
-    assert_eq!(get_selector_maintenance_duration(), Duration::from_millis(20));
+    assert_eq!(
+        get_selector_maintenance_duration(),
+        Duration::from_millis(20)
+    );
 
     assert_eq!(get_time_slice(), Duration::from_millis(20), "the default");
     set_time_slice(Duration::from_millis(10));
@@ -76,7 +81,11 @@ fn settings() {
     set_executor_count(0);
     start_server();
     let cores = std::thread::available_parallelism().unwrap().get();
-    assert_eq!(get_executor_count(), cores, "0 means all cores, and a running server tells how many that are");
+    assert_eq!(
+        get_executor_count(),
+        cores,
+        "0 means all cores, and a running server tells how many that are"
+    );
     let (_, sender) = connect(Probe(Tally::new()));
     assert_eq!(sender.capacity(), Some(7));
     // The capacity may be changed at any time: it is read by each connect.
@@ -107,11 +116,16 @@ fn start_and_stop_nest() {
     start_server();
     let (_, sender) = connect(Probe(Tally::new()));
     stop_server();
-    sender.send(ProbeCmd::Add(1)).expect("the first start is still in force");
+    sender
+        .send(ProbeCmd::Add(1))
+        .expect("the first start is still in force");
     stop_server();
     assert!(sender.is_disconnected());
     executor::try_start().expect("starts as start_server does");
-    connect(Probe(Tally::new())).1.send(ProbeCmd::Add(1)).unwrap();
+    connect(Probe(Tally::new()))
+        .1
+        .send(ProbeCmd::Add(1))
+        .unwrap();
     stop_server();
 }
 
@@ -169,7 +183,10 @@ fn every_way_to_connect() {
     let states_bounded = and_connect_with_capacity::<_, StateTable>(&alice, 4);
     let states_unbounded = and_connect_unbounded::<_, StateTable>(&alice);
     assert_eq!((bounded.capacity(), unbounded.capacity()), (Some(3), None));
-    assert_eq!((states_bounded.capacity(), states_unbounded.capacity()), (Some(4), None));
+    assert_eq!(
+        (states_bounded.capacity(), states_unbounded.capacity()),
+        (Some(4), None)
+    );
     for sender in [&sender, &bounded, &unbounded] {
         sender.send(ProbeCmd::Add(1)).unwrap();
     }
@@ -203,7 +220,9 @@ fn counts_are_exact() {
         .collect();
     drop(senders);
     wait_until("all machines end", || get_machine_count() == 0);
-    wait_until("all executors go to sleep", || get_executors_snoozing() == get_executor_count());
+    wait_until("all executors go to sleep", || {
+        get_executors_snoozing() == get_executor_count()
+    });
     assert_eq!(get_run_queue_len(), 0);
     stop_server();
 }
@@ -216,9 +235,19 @@ fn channels() {
     let (sender, receiver) = channel_with_capacity::<Number>(1);
     sender.try_send(Number::Is(1)).unwrap();
     assert!(sender.is_full() && receiver.is_full());
-    assert!(matches!(sender.try_send(Number::Is(2)), Err(TrySendError::Full(Number::Is(2)))));
-    assert!(sender.send_timeout(Number::Is(2), Duration::from_millis(1)).is_err());
-    assert_eq!((sender.len(), receiver.len(), receiver.capacity()), (1, 1, Some(1)));
+    assert!(matches!(
+        sender.try_send(Number::Is(2)),
+        Err(TrySendError::Full(Number::Is(2)))
+    ));
+    assert!(
+        sender
+            .send_timeout(Number::Is(2), Duration::from_millis(1))
+            .is_err()
+    );
+    assert_eq!(
+        (sender.len(), receiver.len(), receiver.capacity()),
+        (1, 1, Some(1))
+    );
     assert_eq!(receiver.try_iter().count(), 1);
     assert!(sender.is_empty() && receiver.is_empty() && receiver.try_recv().is_err());
     assert!(receiver.recv_timeout(Duration::from_millis(1)).is_err());
@@ -227,7 +256,10 @@ fn channels() {
 fn stopping_drains() {
     start_server();
     let tallies: Vec<_> = (0..100).map(|_| Tally::new()).collect();
-    let senders: Vec<_> = tallies.iter().map(|tally| connect(Probe(Arc::clone(tally))).1).collect();
+    let senders: Vec<_> = tallies
+        .iter()
+        .map(|tally| connect(Probe(Arc::clone(tally))).1)
+        .collect();
     for sender in &senders {
         (0..50).for_each(|_| sender.send(ProbeCmd::Add(1)).unwrap());
     }
@@ -244,7 +276,9 @@ fn stopping_inside_a_machine_blocks_nobody() {
         answer.send(Number::Is(start.elapsed().as_secs())).unwrap();
     });
     sender.send(ProbeCmd::Add(1)).unwrap();
-    let Number::Is(seconds) = answers.recv_timeout(PATIENCE).expect("stop_server returns inside a machine");
+    let Number::Is(seconds) = answers
+        .recv_timeout(PATIENCE)
+        .expect("stop_server returns inside a machine");
     assert!(seconds < 5, "{seconds} s");
     stop_server();
     wait_until("the server is stopped", || sender.is_disconnected());
@@ -257,7 +291,14 @@ fn the_runtime_behind_it() {
     let (_, sender) = runtime.connect(Probe(Arc::clone(&tally)));
     sender.send(ProbeCmd::Add(1)).unwrap();
     runtime.wait_idle(PATIENCE).unwrap();
-    assert_eq!((tally.received(), get_machine_count(), runtime.machine_count()), (1, 1, 1));
+    assert_eq!(
+        (
+            tally.received(),
+            get_machine_count(),
+            runtime.machine_count()
+        ),
+        (1, 1, 1)
+    );
     stop_server();
     assert!(sender.is_disconnected());
 }
@@ -267,7 +308,10 @@ fn one_answer(receiver: &Receiver<CoreStatsMessage>) -> (Vec<ExecutorStats>, Sch
     let mut executors = Vec::new();
     let mut sched = None;
     while executors.len() < get_executor_count() || sched.is_none() {
-        match receiver.recv_timeout(PATIENCE).expect("statistics come when they are asked for") {
+        match receiver
+            .recv_timeout(PATIENCE)
+            .expect("statistics come when they are asked for")
+        {
             CoreStatsMessage::ExecutorStats(stats) => executors.push(stats),
             CoreStatsMessage::SchedStats(stats) => sched = Some(stats),
         }
@@ -289,9 +333,17 @@ fn defect_16_statistics_late_by_seconds() {
         let start = Instant::now();
         stats::request_stats_now();
         let (executors, sched) = one_answer(&receiver);
-        assert!(start.elapsed() < Duration::from_secs(1), "round {round}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "round {round}: {:?}",
+            start.elapsed()
+        );
         let ids: HashSet<usize> = executors.iter().map(|stats| stats.id).collect();
-        assert_eq!(ids.len(), get_executor_count(), "each executor tells of itself: {executors:?}");
+        assert_eq!(
+            ids.len(),
+            get_executor_count(),
+            "each executor tells of itself: {executors:?}"
+        );
         let received: u128 = executors.iter().map(|stats| stats.instructs_sent).sum();
         assert!(received >= 100 * round, "round {round}: {executors:?}");
         assert!(executors.iter().any(|stats| stats.tasks_executed > 0));
@@ -315,7 +367,9 @@ fn defect_02_remove_core_stats_sender_adds() {
 
     stats::remove_core_stats_sender(sender);
     // Ours is gone, and so is the one the server had: nobody is left to send.
-    wait_until("the server lets go of it", || matches!(receiver.try_recv(), Err(TryRecvError::Disconnected)));
+    wait_until("the server lets go of it", || {
+        matches!(receiver.try_recv(), Err(TryRecvError::Disconnected))
+    });
     stats::request_stats_now();
     one_answer(&other_receiver);
     drop(other_receiver);
@@ -344,8 +398,12 @@ fn statistics_reach_machines() {
     let (_, sender) = connect(Monitor(Arc::clone(&tally)));
     stats::add_core_stats_sender(sender.clone());
     stats::request_stats_now();
-    wait_until("the monitor is told", || tally.received() == get_executor_count() + 1);
+    wait_until("the monitor is told", || {
+        tally.received() == get_executor_count() + 1
+    });
     stats::remove_core_stats_sender(sender);
-    wait_until("the monitor ends with its last sender", || get_machine_count() == 0);
+    wait_until("the monitor ends with its last sender", || {
+        get_machine_count() == 0
+    });
     stop_server();
 }

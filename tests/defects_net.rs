@@ -38,10 +38,25 @@ impl Server {
     }
 
     /// A machine that does with its instructions what `handle` says, and what it is told about binding.
-    fn machine(&self, capacity: usize, handle: impl FnMut(&NetSender, NetCmd) + Send + 'static) -> (NetSender, Answers) {
+    fn machine(
+        &self,
+        capacity: usize,
+        handle: impl FnMut(&NetSender, NetCmd) + Send + 'static,
+    ) -> (NetSender, Answers) {
         let (answers, receiver) = mpsc::channel();
-        let machine = Listener { net: self.net(), answers, handle };
-        (self.runtime.machine(machine).capacity(capacity).accepts::<NetCmd>().connect(), Answers(receiver))
+        let machine = Listener {
+            net: self.net(),
+            answers,
+            handle,
+        };
+        (
+            self.runtime
+                .machine(machine)
+                .capacity(capacity)
+                .accepts::<NetCmd>()
+                .connect(),
+            Answers(receiver),
+        )
     }
 
     /// Listens with a machine that sends back what it receives.
@@ -51,7 +66,9 @@ impl Server {
                 send_cmd(net, NetCmd::SendBytes(conn, bytes));
             }
         });
-        self.net().send(NetCmd::BindListener(any_port(), sender)).unwrap();
+        self.net()
+            .send(NetCmd::BindListener(any_port(), sender))
+            .unwrap();
         answers.address()
     }
 
@@ -100,11 +117,16 @@ impl<F: FnMut(&NetSender, NetCmd) + Send> MachineMut<NetCmd> for Listener<F> {
     fn receive(&mut self, cmd: NetCmd) {
         match cmd {
             NetCmd::Bound(tag, id, address) => drop(self.answers.send(Ok((tag, id, address)))),
-            NetCmd::BindFailed(tag, address, error) => drop(self.answers.send(Err((tag, address, error)))),
+            NetCmd::BindFailed(tag, address, error) => {
+                drop(self.answers.send(Err((tag, address, error))))
+            }
             cmd => {
                 if let NetCmd::NewConn(conn, ..) = cmd {
                     let own = this_machine::sender().ok().and_then(|own| own.upgrade());
-                    send_cmd(&self.net, NetCmd::BindConn(conn, own.expect("the net holds a sender to its machine")));
+                    send_cmd(
+                        &self.net,
+                        NetCmd::BindConn(conn, own.expect("the net holds a sender to its machine")),
+                    );
                 }
                 (self.handle)(&self.net, cmd);
             }
@@ -117,7 +139,10 @@ struct Answers(Receiver<Answer>);
 
 impl Answers {
     fn bound(&self) -> (u64, NetConnId, SocketAddr) {
-        self.0.recv_timeout(PATIENCE).expect("a bind is answered").expect("the address is free")
+        self.0
+            .recv_timeout(PATIENCE)
+            .expect("a bind is answered")
+            .expect("the address is free")
     }
 
     fn address(&self) -> SocketAddr {
@@ -125,13 +150,18 @@ impl Answers {
     }
 
     fn failed(&self) -> (u64, SocketAddr, NetError) {
-        self.0.recv_timeout(PATIENCE).expect("a bind is answered").expect_err("the bind must fail")
+        self.0
+            .recv_timeout(PATIENCE)
+            .expect("a bind is answered")
+            .expect_err("the bind must fail")
     }
 }
 
 /// Bytes that differ from their neighbours, so that a missing or doubled piece shows.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8).collect()
+    (0..len)
+        .map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8)
+        .collect()
 }
 
 #[test]
@@ -144,11 +174,18 @@ fn defect_04_send_bytes_beyond_4096_is_cut() {
                 send_cmd(net, NetCmd::CloseConn(conn, CloseReason::Flush));
             }
         });
-        server.net().send(NetCmd::BindListener(any_port(), sender)).unwrap();
+        server
+            .net()
+            .send(NetCmd::BindListener(any_port(), sender))
+            .unwrap();
         let mut client = connect(answers.address());
         let mut received = Vec::new();
         client.read_to_end(&mut received).unwrap();
-        assert!(received == pattern(len), "{} of {len} bytes, or not the same ones", received.len());
+        assert!(
+            received == pattern(len),
+            "{} of {len} bytes, or not the same ones",
+            received.len()
+        );
     }
     server.stop();
 }
@@ -177,12 +214,27 @@ fn defect_04_nothing_is_cut_both_ways() {
 fn defect_05_a_bad_listen_address_kills_the_network() {
     let server = Server::start();
     let (sender, answers) = server.machine(16, |_, _| {});
-    server.net().send(NetCmd::BindListener(not_ours(), sender.clone())).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindListener(not_ours(), sender.clone()))
+        .unwrap();
     assert_eq!(answers.failed().1, not_ours());
-    server.net().send(NetCmd::BindUdpListener(not_ours(), sender.clone())).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindUdpListener(not_ours(), sender.clone()))
+        .unwrap();
     assert_eq!(answers.failed().1, not_ours());
     // What is no address at all does not get as far as the network.
-    for text in ["", "nonsense", "127.0.0.1", "127.0.0.1:", ":::", "127.0.0.1:65536", "256.0.0.1:x", "[::1]"] {
+    for text in [
+        "",
+        "nonsense",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":::",
+        "127.0.0.1:65536",
+        "256.0.0.1:x",
+        "[::1]",
+    ] {
         let error = net::resolve(text).expect_err(text);
         assert!(error.to_string().contains(text), "{error}");
     }
@@ -196,19 +248,42 @@ fn defect_06_bind_errors_unreported() {
     let (sender, answers) = server.machine(16, |_, _| {});
     let taken = TcpListener::bind(any_port()).unwrap();
     let address = taken.local_addr().unwrap();
-    server.net().send(NetCmd::Listen(ListenOptions::tcp(address).tag(41), sender.clone())).unwrap();
+    server
+        .net()
+        .send(NetCmd::Listen(
+            ListenOptions::tcp(address).tag(41),
+            sender.clone(),
+        ))
+        .unwrap();
     let (tag, at, error) = answers.failed();
-    assert_eq!((tag, at, error.kind()), (41, address, Some(ErrorKind::AddrInUse)), "{error}");
+    assert_eq!(
+        (tag, at, error.kind()),
+        (41, address, Some(ErrorKind::AddrInUse)),
+        "{error}"
+    );
 
     let taken = UdpSocket::bind(any_port()).unwrap();
     let address = taken.local_addr().unwrap();
-    server.net().send(NetCmd::Listen(ListenOptions::udp(address).tag(42), sender.clone())).unwrap();
+    server
+        .net()
+        .send(NetCmd::Listen(
+            ListenOptions::udp(address).tag(42),
+            sender.clone(),
+        ))
+        .unwrap();
     let (tag, at, error) = answers.failed();
-    assert_eq!((tag, at, error.kind()), (42, address, Some(ErrorKind::AddrInUse)), "{error}");
+    assert_eq!(
+        (tag, at, error.kind()),
+        (42, address, Some(ErrorKind::AddrInUse)),
+        "{error}"
+    );
 
     // A port of our own that is in use is reported as well, and the first listener is none the worse.
     let echo = server.echo();
-    server.net().send(NetCmd::BindListener(echo, sender)).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindListener(echo, sender))
+        .unwrap();
     assert_eq!(answers.failed().2.kind(), Some(ErrorKind::AddrInUse));
     let mut client = connect(echo);
     client.write_all(b"still").unwrap();
@@ -219,7 +294,9 @@ fn defect_06_bind_errors_unreported() {
 /// A UDP socket of the test.
 fn udp() -> UdpSocket {
     let socket = UdpSocket::bind(any_port()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
     socket
 }
 
@@ -230,12 +307,17 @@ fn udp_works(server: &Server) {
             send_cmd(net, NetCmd::SendPkt(id, from, bytes));
         }
     });
-    server.net().send(NetCmd::BindUdpListener(any_port(), sender)).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindUdpListener(any_port(), sender))
+        .unwrap();
     let (client, address) = (udp(), answers.address());
     let mut answer = [0; 16];
     wait_until("the datagram comes back", || {
         client.send_to(b"ping", address).unwrap();
-        client.recv_from(&mut answer).is_ok_and(|(len, from)| &answer[..len] == b"ping" && from == address)
+        client
+            .recv_from(&mut answer)
+            .is_ok_and(|(len, from)| &answer[..len] == b"ping" && from == address)
     });
 }
 
@@ -250,7 +332,10 @@ fn defect_07_a_udp_receiver_that_goes_away_kills_the_network() {
             server.machine(1, move |_, _| bump(&received))
         };
         let handle = sender.handle();
-        server.net().send(NetCmd::BindUdpListener(any_port(), sender)).unwrap();
+        server
+            .net()
+            .send(NetCmd::BindUdpListener(any_port(), sender))
+            .unwrap();
         let (client, address) = (udp(), answers.address());
         wait_until("the machine receives", || {
             client.send_to(b"for you", address).unwrap();
@@ -276,13 +361,26 @@ fn defect_07_a_udp_receiver_that_goes_away_kills_the_network() {
 fn defect_07_a_udp_peer_that_goes_away() {
     let server = Server::start();
     let (sender, answers) = server.machine(16, |_, _| {});
-    server.net().send(NetCmd::BindUdpListener(any_port(), sender)).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindUdpListener(any_port(), sender))
+        .unwrap();
     let (_, id, _) = answers.bound();
     let gone = udp().local_addr().unwrap();
     for _ in 0..100 {
-        server.net().send(NetCmd::SendPkt(id, gone, Bytes::from_static(b"nobody is there"))).unwrap();
+        server
+            .net()
+            .send(NetCmd::SendPkt(
+                id,
+                gone,
+                Bytes::from_static(b"nobody is there"),
+            ))
+            .unwrap();
     }
-    server.net().send(NetCmd::SendPkt(id, gone, Bytes::from(pattern(70_000)))).unwrap();
+    server
+        .net()
+        .send(NetCmd::SendPkt(id, gone, Bytes::from(pattern(70_000))))
+        .unwrap();
     udp_works(&server);
     server.works();
     server.stop();
@@ -304,7 +402,10 @@ fn defect_08_one_full_machine_stalls_all_connections() {
             }
         })
     };
-    server.net().send(NetCmd::BindListener(any_port(), slow.clone())).unwrap();
+    server
+        .net()
+        .send(NetCmd::BindListener(any_port(), slow.clone()))
+        .unwrap();
     let mut client = connect(answers.address());
     // More than the sockets' buffers hold: the client is stopped by TCP while the machine is full.
     let writer = thread::spawn(move || -> io::Result<()> {
@@ -320,11 +421,22 @@ fn defect_08_one_full_machine_stalls_all_connections() {
         server.works();
     }
     udp_works(&server);
-    assert!(slow.len() <= CAPACITY, "the net does not fill the mailbox beyond its room: {}", slow.len());
-    assert!(!writer.is_finished(), "TCP carries the back-pressure to the peer");
+    assert!(
+        slow.len() <= CAPACITY,
+        "the net does not fill the mailbox beyond its room: {}",
+        slow.len()
+    );
+    assert!(
+        !writer.is_finished(),
+        "TCP carries the back-pressure to the peer"
+    );
 
     gate.open();
-    wait_until_or("every byte arrives", || read(&received) == LEN, || format!("{} bytes", read(&received)));
+    wait_until_or(
+        "every byte arrives",
+        || read(&received) == LEN,
+        || format!("{} bytes", read(&received)),
+    );
     writer.join().unwrap().unwrap();
     server.stop();
 }
@@ -340,11 +452,14 @@ fn defect_14_closing_an_unknown_connection_panics() {
         _ => {}
     });
     let net = server.net();
-    net.send(NetCmd::BindListener(any_port(), sender.clone())).unwrap();
+    net.send(NetCmd::BindListener(any_port(), sender.clone()))
+        .unwrap();
     let (_, listener, address) = answers.bound();
     let mut client = connect(address);
     client.write_all(b"close me").unwrap();
-    let (gone, _) = closes.recv_timeout(PATIENCE).expect("the close is reported");
+    let (gone, _) = closes
+        .recv_timeout(PATIENCE)
+        .expect("the close is reported");
 
     let bytes = || Bytes::from_static(b"too late");
     for id in [gone, NetConnId::fake(0), NetConnId::fake(u32::MAX)] {
@@ -355,11 +470,16 @@ fn defect_14_closing_an_unknown_connection_panics() {
         net.send(NetCmd::SendPkt(id, address, bytes())).unwrap();
         net.send(NetCmd::Unbind(id)).unwrap();
         net.send(NetCmd::BindConn(id, sender.clone())).unwrap();
-        assert_eq!(closes.recv_timeout(PATIENCE), Ok((id, CloseReason::Unknown)), "who binds it is told");
+        assert_eq!(
+            closes.recv_timeout(PATIENCE),
+            Ok((id, CloseReason::Unknown)),
+            "who binds it is told"
+        );
     }
     // An id of the wrong kind, and instructions that only come from the net.
     net.send(NetCmd::SendBytes(listener, bytes())).unwrap();
-    net.send(NetCmd::SendPkt(listener, address, bytes())).unwrap();
+    net.send(NetCmd::SendPkt(listener, address, bytes()))
+        .unwrap();
     net.send(NetCmd::RecvEnd(listener)).unwrap();
     net.send(NetCmd::RecvBytes(gone, bytes())).unwrap();
     server.works();
@@ -367,13 +487,19 @@ fn defect_14_closing_an_unknown_connection_panics() {
     // None of it touched the listener, or the connection that has the place of the closed one now.
     let mut next = connect(address);
     net.send(NetCmd::SendBytes(gone, bytes())).unwrap();
-    net.send(NetCmd::CloseConn(gone, CloseReason::Abort)).unwrap();
+    net.send(NetCmd::CloseConn(gone, CloseReason::Abort))
+        .unwrap();
     server.works();
     next.write_all(b"close me").unwrap();
-    let (second, _) = closes.recv_timeout(PATIENCE).expect("the second close is reported");
+    let (second, _) = closes
+        .recv_timeout(PATIENCE)
+        .expect("the second close is reported");
     assert_ne!(second, gone);
     let mut leaked = Vec::new();
     let _ = next.read_to_end(&mut leaked);
-    assert!(leaked.is_empty(), "{leaked:?} was meant for another connection");
+    assert!(
+        leaked.is_empty(),
+        "{leaked:?} was meant for another connection"
+    );
     server.stop();
 }

@@ -62,10 +62,17 @@ fn defect_01_connected_never_called_and_ids_nil() {
         sender.send(Number::Is(1)).unwrap();
         sender.send(Number::Is(2)).unwrap();
         drop(sender);
-        wait_in(&runtime, "the machine ends", || diary.read().last() == Some(&Entry::Disconnected));
+        wait_in(&runtime, "the machine ends", || {
+            diary.read().last() == Some(&Entry::Disconnected)
+        });
         let entries = diary.read();
-        let [Entry::Connected(id), rest @ ..] = &entries[..] else { panic!("connected comes first: {entries:?}") };
-        assert_eq!(rest, [Entry::Received(1), Entry::Received(2), Entry::Disconnected]);
+        let [Entry::Connected(id), rest @ ..] = &entries[..] else {
+            panic!("connected comes first: {entries:?}")
+        };
+        assert_eq!(
+            rest,
+            [Entry::Received(1), Entry::Received(2), Entry::Disconnected]
+        );
         assert!(!id.is_nil());
         assert!(ids.insert(*id), "an id of its own: {id}");
     }
@@ -80,7 +87,9 @@ fn defect_01_connected_never_called_without_an_instruction() {
     let (_, sender) = runtime.connect(diary.clone());
     wait_in(&runtime, "connected is called", || diary.read().len() == 1);
     drop(sender);
-    wait_in(&runtime, "disconnected is called", || diary.read().len() == 2);
+    wait_in(&runtime, "disconnected is called", || {
+        diary.read().len() == 2
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -107,7 +116,9 @@ fn defect_03_a_mutex_machine_drops_instructions_when_its_lock_is_busy() {
         // Longer than d3's back-off, after which it gave the instruction up.
         thread::sleep(Duration::from_millis(100));
         drop(busy);
-        wait_in(&runtime, "all instructions are counted", || machine.lock().unwrap().0 == before + COUNT);
+        wait_in(&runtime, "all instructions are counted", || {
+            machine.lock().unwrap().0 == before + COUNT
+        });
     }
     runtime.shutdown(PATIENCE);
     assert_eq!(machine.lock().unwrap().0, 3 * COUNT);
@@ -117,7 +128,11 @@ fn defect_03_a_mutex_machine_drops_instructions_when_its_lock_is_busy() {
 fn defect_09_a_panic_in_receive_loses_a_worker() {
     panics::quiet();
     let name = thread_name();
-    let runtime = Runtime::builder().workers(1).thread_name(name.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(1)
+        .thread_name(name.clone())
+        .build()
+        .unwrap();
     for _ in 0..20 {
         let tally = Tally::new();
         let (_, sender) = runtime.connect(Probe(Arc::clone(&tally)));
@@ -128,8 +143,16 @@ fn defect_09_a_panic_in_receive_loses_a_worker() {
     let (reply, answers) = unbounded();
     let (_, sender) = runtime.connect(Probe(Tally::new()));
     sender.send(ProbeCmd::Echo(1, reply)).unwrap();
-    assert_eq!(answers.recv_timeout(PATIENCE), Ok(Number::Is(1)), "the only worker is alive");
-    assert!(threads_named(&name).is_none_or(|threads| threads == 1), "{:?}", threads_named(&name));
+    assert_eq!(
+        answers.recv_timeout(PATIENCE),
+        Ok(Number::Is(1)),
+        "the only worker is alive"
+    );
+    assert!(
+        threads_named(&name).is_none_or(|threads| threads == 1),
+        "{:?}",
+        threads_named(&name)
+    );
     runtime.shutdown(PATIENCE);
 }
 
@@ -154,13 +177,20 @@ fn defect_10_dropping_a_sender_can_panic() {
             sender.send(Number::Is(number)).unwrap();
         }
         wait_in(&runtime, "the machine is parked", || receiver.len() == 2);
-        thread::spawn(move || drop(sender)).join().expect("the drop does not panic");
+        thread::spawn(move || drop(sender))
+            .join()
+            .expect("the drop does not panic");
         for due in 0..8 {
             assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Number::Is(due)));
         }
-        assert!(receiver.recv_timeout(PATIENCE).is_err(), "the machine has ended");
+        assert!(
+            receiver.recv_timeout(PATIENCE).is_err(),
+            "the machine has ended"
+        );
     }
-    wait_in(&runtime, "all machines end", || runtime.machine_count() == 0);
+    wait_in(&runtime, "all machines end", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -181,7 +211,9 @@ fn defect_10_dropping_senders_everywhere() {
         for thread in threads {
             thread.join().unwrap();
         }
-        wait_in(&runtime, "the machine ends", || tally.counts() == (1, 3, 1, 1));
+        wait_in(&runtime, "the machine ends", || {
+            tally.counts() == (1, 3, 1, 1)
+        });
     }
     runtime.shutdown(PATIENCE);
 }
@@ -192,7 +224,10 @@ fn defect_11_stopping_drops_work_and_skips_disconnected() {
         let runtime = runtime(2);
         let gate = Gate::new();
         let tallies: Vec<_> = (0..100).map(|_| Tally::new()).collect();
-        let senders: Vec<_> = tallies.iter().map(|tally| runtime.connect(Probe(Arc::clone(tally))).1).collect();
+        let senders: Vec<_> = tallies
+            .iter()
+            .map(|tally| runtime.connect(Probe(Arc::clone(tally))).1)
+            .collect();
         senders[0].send(ProbeCmd::Hold(Arc::clone(&gate))).unwrap();
         for sender in &senders {
             for _ in 0..10 {
@@ -202,7 +237,11 @@ fn defect_11_stopping_drops_work_and_skips_disconnected() {
         gate.open();
         runtime.shutdown(PATIENCE);
         for (index, tally) in tallies.iter().enumerate() {
-            assert_eq!(tally.counts(), (1, 10 + usize::from(index == 0), 1, 1), "machine {index}");
+            assert_eq!(
+                tally.counts(),
+                (1, 10 + usize::from(index == 0), 1, 1),
+                "machine {index}"
+            );
         }
     }
 }
@@ -212,12 +251,18 @@ fn defect_11_stopping_drops_work_and_skips_disconnected() {
 fn defect_12_replacement_threads_without_bound() {
     const MACHINES: usize = 50;
     let name = thread_name();
-    let runtime = Runtime::builder().workers(2).thread_name(name.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(2)
+        .thread_name(name.clone())
+        .build()
+        .unwrap();
     let (full, receiver) = bounded(1);
     let senders: Vec<_> = (0..MACHINES)
         .map(|_| {
             let full = full.clone();
-            runtime.connect(move |Number::Is(count): Number| (0..count).for_each(|n| full.send(Number::Is(n)).unwrap()))
+            runtime.connect(move |Number::Is(count): Number| {
+                (0..count).for_each(|n| full.send(Number::Is(n)).unwrap())
+            })
         })
         .map(|(_, sender)| sender)
         .collect();
@@ -225,10 +270,16 @@ fn defect_12_replacement_threads_without_bound() {
         sender.send(Number::Is(20)).unwrap();
         sender.send(Number::Is(20)).unwrap();
     }
-    wait_in(&runtime, "all machines are parked", || receiver.len() == MACHINES * 20);
+    wait_in(&runtime, "all machines are parked", || {
+        receiver.len() == MACHINES * 20
+    });
     for _ in 0..MACHINES * 2 * 20 {
         receiver.recv_timeout(PATIENCE).expect("the next one comes");
-        assert!(threads_named(&name).is_none_or(|threads| threads <= 2), "{:?}", threads_named(&name));
+        assert!(
+            threads_named(&name).is_none_or(|threads| threads <= 2),
+            "{:?}",
+            threads_named(&name)
+        );
     }
     runtime.shutdown(PATIENCE);
 }
@@ -237,12 +288,15 @@ fn defect_12_replacement_threads_without_bound() {
 fn cpu_of_threads_named(prefix: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
-        let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else { continue };
+        let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else {
+            continue;
+        };
         if name.starts_with(prefix) {
             let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
             // After the name in parentheses: field 3 is the state, 14 and 15 are ticks of 10 ms.
             let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-            let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+            let ticks: u64 =
+                fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
             total += Duration::from_millis(10 * ticks);
         }
     }
@@ -253,7 +307,11 @@ fn cpu_of_threads_named(prefix: &str) -> Option<Duration> {
 #[test]
 fn defect_13_waiting_by_spinning() {
     let name = thread_name();
-    let runtime = Runtime::builder().workers(2).thread_name(name.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(2)
+        .thread_name(name.clone())
+        .build()
+        .unwrap();
     let (full, receiver) = bounded(1);
     let (_, parked) = runtime.connect(doubler(full.clone()));
     parked.send(Number::Is(0)).unwrap();
@@ -261,10 +319,16 @@ fn defect_13_waiting_by_spinning() {
     wait_in(&runtime, "the machine is parked", || receiver.len() == 2);
     let waiting_to_send = {
         let full = full.clone();
-        thread::Builder::new().name(name.clone()).spawn(move || full.send(Number::Is(9)).unwrap()).unwrap()
+        thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || full.send(Number::Is(9)).unwrap())
+            .unwrap()
     };
     let (never, silence) = bounded::<Number>(1);
-    let waiting_to_receive = thread::Builder::new().name(name.clone()).spawn(move || silence.recv()).unwrap();
+    let waiting_to_receive = thread::Builder::new()
+        .name(name.clone())
+        .spawn(move || silence.recv())
+        .unwrap();
 
     // What is measured is that nothing happens for a while, so this is the one place where time must pass.
     thread::sleep(Duration::from_millis(100));
@@ -273,12 +337,19 @@ fn defect_13_waiting_by_spinning() {
     let (elapsed, end) = (start.0.elapsed(), cpu_of_threads_named(&name));
     if let (Some(start), Some(end)) = (start.1, end) {
         let used = end - start;
-        assert!(used < elapsed / 10, "four threads that wait used {used:?} of {elapsed:?}");
+        assert!(
+            used < elapsed / 10,
+            "four threads that wait used {used:?} of {elapsed:?}"
+        );
     }
     drop(never);
     assert!(waiting_to_receive.join().unwrap().is_err());
     drop((full, parked));
-    assert_eq!(receiver.iter().count(), 5, "two for each of two instructions, and the thread's");
+    assert_eq!(
+        receiver.iter().count(),
+        5,
+        "two for each of two instructions, and the thread's"
+    );
     waiting_to_send.join().unwrap();
     runtime.shutdown(PATIENCE);
 }
@@ -313,7 +384,9 @@ fn defect_18_dropping_the_last_sender_after_a_send_loses_it() {
         sender.send(Number::Is(1)).unwrap();
         drop(sender);
     }
-    wait_in(&runtime, "every machine ends", || runtime.machine_count() == 0);
+    wait_in(&runtime, "every machine ends", || {
+        runtime.machine_count() == 0
+    });
     assert_eq!(read(&received), COUNT);
     runtime.shutdown(PATIENCE);
 }
@@ -344,6 +417,8 @@ fn defect_18_between_machines() {
     for _ in 0..10 {
         assert_eq!(results.recv_timeout(PATIENCE), Ok(Number::Is(1)));
     }
-    wait_in(&runtime, "every machine ends", || runtime.machine_count() == 0);
+    wait_in(&runtime, "every machine ends", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
 }

@@ -12,7 +12,10 @@ use d3_runtime::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().workers(workers).build().expect("a few threads can be had")
+    Runtime::builder()
+        .workers(workers)
+        .build()
+        .expect("a few threads can be had")
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -65,7 +68,10 @@ fn a_panic_in_the_last_hook_counts() {
             a.send(last).expect("it lives");
         }
         drop(a);
-        assert_eq!(a_handle.wait(PATIENCE), Ok(EndReason::Panicked("in the hook".into())));
+        assert_eq!(
+            a_handle.wait(PATIENCE),
+            Ok(EndReason::Panicked("in the hook".into()))
+        );
         assert_eq!(b_handle.wait(PATIENCE), Ok(EndReason::PartnerFailed));
     }
 }
@@ -101,7 +107,10 @@ fn waiting_for_an_end_again_and_again() {
     sender.send(A::Nothing).expect("it lives");
     drop(sender);
     for thread in waiting {
-        assert_eq!(thread.join().expect("it does not panic"), Ok(EndReason::NoSenders));
+        assert_eq!(
+            thread.join().expect("it does not panic"),
+            Ok(EndReason::NoSenders)
+        );
     }
 }
 

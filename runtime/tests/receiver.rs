@@ -68,7 +68,10 @@ fn filler(runtime: &Runtime, counted: &Arc<AtomicUsize>) -> Sender<Cmd> {
 /// A machine that filled a channel up to its bound, and not beyond, is not parked: nobody may come to read.
 #[test]
 fn a_machine_waits_only_where_there_is_no_room() {
-    let runtime = Runtime::builder().workers(2).build().expect("two threads can be had");
+    let runtime = Runtime::builder()
+        .workers(2)
+        .build()
+        .expect("two threads can be had");
     let (sender, receiver) = bounded(8);
     let counted = Arc::default();
     let machine = filler(&runtime, &counted);
@@ -83,12 +86,17 @@ fn a_machine_waits_only_where_there_is_no_room() {
 /// Machines that are parked on a channel go on when its last sender is gone and everything was read.
 #[test]
 fn parked_machines_go_on_when_the_channel_has_no_sender() {
-    let runtime = Runtime::builder().workers(2).build().expect("two threads can be had");
+    let runtime = Runtime::builder()
+        .workers(2)
+        .build()
+        .expect("two threads can be had");
     let (sender, receiver) = bounded(1);
     let counted = Arc::default();
     let machines: Vec<_> = (0..4).map(|_| filler(&runtime, &counted)).collect();
     for machine in &machines {
-        machine.send(Cmd::Fill(sender.clone(), 3)).expect("it lives");
+        machine
+            .send(Cmd::Fill(sender.clone(), 3))
+            .expect("it lives");
         machine.send(Cmd::Count).expect("it lives");
     }
     drop(sender);

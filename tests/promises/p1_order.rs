@@ -39,15 +39,29 @@ struct Seen {
 
 impl Seen {
     fn check(&self) {
-        let faults = self.faults.lock().expect("no machine panics with the lock held");
-        assert!(faults.is_empty(), "{} faults, first {:?}", faults.len(), faults[0]);
+        let faults = self
+            .faults
+            .lock()
+            .expect("no machine panics with the lock held");
+        assert!(
+            faults.is_empty(),
+            "{} faults, first {:?}",
+            faults.len(),
+            faults[0]
+        );
     }
 }
 
 impl Sink {
     fn new(senders: usize) -> (Self, Arc<Seen>) {
         let seen = Arc::<Seen>::default();
-        (Self { next: vec![0; senders], seen: Arc::clone(&seen) }, seen)
+        (
+            Self {
+                next: vec![0; senders],
+                seen: Arc::clone(&seen),
+            },
+            seen,
+        )
     }
 }
 
@@ -55,7 +69,11 @@ impl MachineMut<Item> for Sink {
     fn receive(&mut self, Item::Numbered { from, seq }: Item) {
         if self.next[from] != seq {
             let fault = format!("sender {from}: {seq} came, due was {}", self.next[from]);
-            self.seen.faults.lock().expect("no machine panics with the lock held").push(fault);
+            self.seen
+                .faults
+                .lock()
+                .expect("no machine panics with the lock held")
+                .push(fault);
         }
         self.next[from] = seq + 1;
         bump(&self.seen.received);
@@ -63,7 +81,11 @@ impl MachineMut<Item> for Sink {
         let waiting = read(&self.seen.sent).saturating_sub(read(&self.seen.received));
         if waiting > CAPACITY {
             let fault = format!("{waiting} instructions of threads in a mailbox of {CAPACITY}");
-            self.seen.faults.lock().expect("no machine panics with the lock held").push(fault);
+            self.seen
+                .faults
+                .lock()
+                .expect("no machine panics with the lock held")
+                .push(fault);
         }
     }
 }
@@ -74,7 +96,11 @@ fn from_threads_to_a_machine() {
     const EACH: usize = 10_000;
     let runtime = runtime(2);
     let (sink, seen) = Sink::new(THREADS);
-    let sender = runtime.machine(sink).capacity(CAPACITY).accepts::<Item>().connect();
+    let sender = runtime
+        .machine(sink)
+        .capacity(CAPACITY)
+        .accepts::<Item>()
+        .connect();
     let threads: Vec<_> = (0..THREADS)
         .map(|from| {
             let (sender, seen) = (sender.clone(), Arc::clone(&seen));
@@ -89,7 +115,9 @@ fn from_threads_to_a_machine() {
     for thread in threads {
         thread.join().unwrap();
     }
-    wait_in(&runtime, "all instructions arrive", || read(&seen.received) >= THREADS * EACH);
+    wait_in(&runtime, "all instructions arrive", || {
+        read(&seen.received) >= THREADS * EACH
+    });
     seen.check();
     runtime.shutdown(PATIENCE);
     assert_eq!(read(&seen.received), THREADS * EACH);
@@ -110,7 +138,12 @@ struct Source {
 impl MachineMut<Go> for Source {
     fn receive(&mut self, Go::Send(count): Go) {
         for _ in 0..count {
-            self.sink.send(Item::Numbered { from: self.id, seq: self.next }).unwrap();
+            self.sink
+                .send(Item::Numbered {
+                    from: self.id,
+                    seq: self.next,
+                })
+                .unwrap();
             self.next += 1;
         }
     }
@@ -124,15 +157,28 @@ fn from_machines_to_a_machine_that_is_full() {
     let runtime = runtime(2);
     let (sink, seen) = Sink::new(SOURCES);
     // Far less room than the sources send, so that they are parked again and again.
-    let sink = runtime.machine(sink).capacity(4).accepts::<Item>().connect();
-    let sources: Vec<Sender<Go>> =
-        (0..SOURCES).map(|id| runtime.connect_mut(Source { id, next: 0, sink: sink.clone() })).collect();
+    let sink = runtime
+        .machine(sink)
+        .capacity(4)
+        .accepts::<Item>()
+        .connect();
+    let sources: Vec<Sender<Go>> = (0..SOURCES)
+        .map(|id| {
+            runtime.connect_mut(Source {
+                id,
+                next: 0,
+                sink: sink.clone(),
+            })
+        })
+        .collect();
     for _ in 0..ROUNDS {
         for source in &sources {
             source.send(Go::Send(AT_ONCE)).unwrap();
         }
     }
-    wait_in(&runtime, "all instructions arrive", || read(&seen.received) >= SOURCES * ROUNDS * AT_ONCE);
+    wait_in(&runtime, "all instructions arrive", || {
+        read(&seen.received) >= SOURCES * ROUNDS * AT_ONCE
+    });
     seen.check();
     runtime.shutdown(PATIENCE);
     assert_eq!(read(&seen.received), SOURCES * ROUNDS * AT_ONCE);
@@ -143,18 +189,27 @@ fn from_a_machine_to_a_thread() {
     const ROUNDS: usize = 2_000;
     let runtime = runtime(2);
     let (sender, receiver) = bounded(4);
-    let source = runtime.connect_mut(Source { id: 0, next: 0, sink: sender });
+    let source = runtime.connect_mut(Source {
+        id: 0,
+        next: 0,
+        sink: sender,
+    });
     let feeder = thread::spawn(move || {
         for _ in 0..ROUNDS {
             source.send(Go::Send(3)).unwrap();
         }
     });
     for due in 0..3 * ROUNDS {
-        let Item::Numbered { seq, .. } = receiver.recv_timeout(PATIENCE).expect("the next item comes");
+        let Item::Numbered { seq, .. } = receiver
+            .recv_timeout(PATIENCE)
+            .expect("the next item comes");
         assert_eq!(seq, due);
     }
     feeder.join().unwrap();
-    assert!(receiver.recv_timeout(PATIENCE).is_err(), "the source is gone, and so is its sender");
+    assert!(
+        receiver.recv_timeout(PATIENCE).is_err(),
+        "the source is gone, and so is its sender"
+    );
     runtime.shutdown(PATIENCE);
 }
 
@@ -163,7 +218,11 @@ fn whatever_way_a_thread_sends() {
     const COUNT: usize = 8_000;
     let runtime = runtime(2);
     let (sink, seen) = Sink::new(1);
-    let sender = runtime.machine(sink).capacity(2).accepts::<Item>().connect();
+    let sender = runtime
+        .machine(sink)
+        .capacity(2)
+        .accepts::<Item>()
+        .connect();
     for seq in 0..COUNT {
         let item = Item::Numbered { from: 0, seq };
         match seq % 4 {
@@ -177,7 +236,9 @@ fn whatever_way_a_thread_sends() {
             _ => block_on(sender.send_async(item)).unwrap(),
         }
     }
-    wait_in(&runtime, "all instructions arrive", || read(&seen.received) >= COUNT);
+    wait_in(&runtime, "all instructions arrive", || {
+        read(&seen.received) >= COUNT
+    });
     seen.check();
     runtime.shutdown(PATIENCE);
     assert_eq!(read(&seen.received), COUNT);
@@ -185,13 +246,15 @@ fn whatever_way_a_thread_sends() {
 
 fn try_until_taken(sender: &Sender<Item>, item: Item) {
     let mut item = Some(item);
-    wait_until("a place in the mailbox", || match sender.try_send(item.take().expect("it came back")) {
-        Ok(()) => true,
-        Err(TrySendError::Full(back)) => {
-            item = Some(back);
-            false
+    wait_until("a place in the mailbox", || {
+        match sender.try_send(item.take().expect("it came back")) {
+            Ok(()) => true,
+            Err(TrySendError::Full(back)) => {
+                item = Some(back);
+                false
+            }
+            Err(error) => panic!("{error}"),
         }
-        Err(error) => panic!("{error}"),
     });
 }
 
@@ -202,17 +265,26 @@ fn futures_in_the_order_of_their_first_poll() {
     sender.send(Item::Numbered { from: 0, seq: 0 }).unwrap();
     let (_, waker) = CountingWaker::new();
     let mut context = Context::from_waker(&waker);
-    let mut futures: Vec<_> =
-        (1..=FUTURES).map(|seq| sender.send_async(Item::Numbered { from: 0, seq })).collect();
+    let mut futures: Vec<_> = (1..=FUTURES)
+        .map(|seq| sender.send_async(Item::Numbered { from: 0, seq }))
+        .collect();
     for future in &mut futures {
-        assert!(Pin::new(future).poll(&mut context).is_pending(), "the mailbox is full");
+        assert!(
+            Pin::new(future).poll(&mut context).is_pending(),
+            "the mailbox is full"
+        );
     }
     for due in 0..=FUTURES {
-        let Item::Numbered { seq, .. } = receiver.recv_timeout(PATIENCE).expect("the next item comes");
+        let Item::Numbered { seq, .. } = receiver
+            .recv_timeout(PATIENCE)
+            .expect("the next item comes");
         assert_eq!(seq, due);
     }
     for future in &mut futures {
-        assert!(matches!(Pin::new(future).poll(&mut context), Poll::Ready(Ok(()))));
+        assert!(matches!(
+            Pin::new(future).poll(&mut context),
+            Poll::Ready(Ok(()))
+        ));
     }
 }
 
@@ -230,12 +302,21 @@ fn a_dropped_future_takes_its_instruction_back() {
 
     drop(first);
     assert_eq!(read(&dropped), 1, "its instruction is dropped with it");
-    assert!(matches!(receiver.recv_timeout(PATIENCE), Ok(ProbeCmd::Add(0))));
-    assert!(matches!(receiver.recv_timeout(PATIENCE), Ok(ProbeCmd::Add(2))), "the next in line is served");
+    assert!(matches!(
+        receiver.recv_timeout(PATIENCE),
+        Ok(ProbeCmd::Add(0))
+    ));
+    assert!(
+        matches!(receiver.recv_timeout(PATIENCE), Ok(ProbeCmd::Add(2))),
+        "the next in line is served"
+    );
     assert!(receiver.try_recv().is_err());
 
     let unsent = sender.send_async(ProbeCmd::Add(3));
-    assert!(matches!(unsent.into_inner(), Some(ProbeCmd::Add(3))), "never polled: still ours");
+    assert!(
+        matches!(unsent.into_inner(), Some(ProbeCmd::Add(3))),
+        "never polled: still ours"
+    );
 }
 
 #[test]
@@ -249,17 +330,31 @@ fn what_is_left_unread_is_dropped_once() {
     sender.send(ProbeCmd::Hold(Arc::clone(&gate))).unwrap();
     wait_in(&runtime, "the machine is held", || gate.came() == 1);
     for _ in 0..CARGO {
-        sender.send(ProbeCmd::Cargo(Counted::new(&dropped))).unwrap();
+        sender
+            .send(ProbeCmd::Cargo(Counted::new(&dropped)))
+            .unwrap();
     }
     sender.send(ProbeCmd::Stop).unwrap();
     for _ in 0..CARGO {
-        sender.send(ProbeCmd::Cargo(Counted::new(&dropped))).unwrap();
+        sender
+            .send(ProbeCmd::Cargo(Counted::new(&dropped)))
+            .unwrap();
     }
     gate.open();
-    wait_in(&runtime, "the machine ends", || sender.is_disconnected() && read(&tally.disconnected) == 1);
-    wait_in(&runtime, "all that was sent is dropped", || read(&dropped) == 2 * CARGO);
-    assert_eq!(tally.received(), 1 + CARGO + 1, "nothing is received after the stop");
-    wait_in(&runtime, "what was unread is counted", || runtime.stats().total().dropped == CARGO as u64);
+    wait_in(&runtime, "the machine ends", || {
+        sender.is_disconnected() && read(&tally.disconnected) == 1
+    });
+    wait_in(&runtime, "all that was sent is dropped", || {
+        read(&dropped) == 2 * CARGO
+    });
+    assert_eq!(
+        tally.received(),
+        1 + CARGO + 1,
+        "nothing is received after the stop"
+    );
+    wait_in(&runtime, "what was unread is counted", || {
+        runtime.stats().total().dropped == CARGO as u64
+    });
 
     // What comes too late is handed back.
     match sender.send(ProbeCmd::Cargo(Counted::new(&dropped))) {
@@ -275,11 +370,16 @@ fn what_a_receiver_leaves_unread_is_dropped_once() {
     let dropped = Arc::<AtomicUsize>::default();
     let (sender, receiver) = bounded(10);
     for _ in 0..10 {
-        sender.send(ProbeCmd::Cargo(Counted::new(&dropped))).unwrap();
+        sender
+            .send(ProbeCmd::Cargo(Counted::new(&dropped)))
+            .unwrap();
     }
     drop(receiver.recv_timeout(Duration::from_secs(1)));
     assert_eq!(read(&dropped), 1);
     drop(receiver);
     assert_eq!(read(&dropped), 10);
-    assert!(matches!(sender.try_send(ProbeCmd::Add(1)), Err(TrySendError::Disconnected(ProbeCmd::Add(1)))));
+    assert!(matches!(
+        sender.try_send(ProbeCmd::Add(1)),
+        Err(TrySendError::Disconnected(ProbeCmd::Add(1)))
+    ));
 }

@@ -57,7 +57,8 @@ impl MachineMut<Count> for Counter {
     }
 
     fn disconnected(&mut self) {
-        self.seen.alone(|| self.seen.total.store(self.total, Ordering::SeqCst));
+        self.seen
+            .alone(|| self.seen.total.store(self.total, Ordering::SeqCst));
     }
 }
 
@@ -69,7 +70,12 @@ impl Drop for Counter {
 
 /// More workers than cores, and machines that give way after a few instructions: they move between workers all the time.
 fn restless() -> Runtime {
-    Runtime::builder().workers(4).budget(3).time_slice(Duration::from_micros(50)).build().unwrap()
+    Runtime::builder()
+        .workers(4)
+        .budget(3)
+        .time_slice(Duration::from_micros(50))
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -80,12 +86,20 @@ fn with_several_threads_sending() {
     let machines: Vec<_> = (0..3)
         .map(|_| {
             let seen = Arc::<Seen>::default();
-            (Arc::clone(&seen), runtime.machine(Counter { total: 0, seen }).capacity(64).accepts::<Count>().connect())
+            (
+                Arc::clone(&seen),
+                runtime
+                    .machine(Counter { total: 0, seen })
+                    .capacity(64)
+                    .accepts::<Count>()
+                    .connect(),
+            )
         })
         .collect();
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
-            let senders: Vec<Sender<Count>> = machines.iter().map(|(_, sender)| sender.clone()).collect();
+            let senders: Vec<Sender<Count>> =
+                machines.iter().map(|(_, sender)| sender.clone()).collect();
             thread::spawn(move || {
                 for _ in 0..EACH {
                     for sender in &senders {
@@ -113,7 +127,10 @@ fn with_a_stop_from_outside() {
     let runtime = restless();
     for _ in 0..300 {
         let seen = Arc::<Seen>::default();
-        let sender = runtime.connect_mut(Counter { total: 0, seen: Arc::clone(&seen) });
+        let sender = runtime.connect_mut(Counter {
+            total: 0,
+            seen: Arc::clone(&seen),
+        });
         let feeder = {
             let sender = sender.clone();
             thread::spawn(move || while sender.send(Count::Up).is_ok() {})
@@ -123,7 +140,10 @@ fn with_a_stop_from_outside() {
         feeder.join().unwrap();
         wait_in(&runtime, "the machine ends", || read(&seen.ended) == 1);
         assert_eq!(read(&seen.overlaps), 0);
-        assert_eq!(seen.total.load(Ordering::SeqCst), read(&seen.received) as u64);
+        assert_eq!(
+            seen.total.load(Ordering::SeqCst),
+            read(&seen.received) as u64
+        );
     }
     runtime.shutdown(PATIENCE);
 }

@@ -33,7 +33,9 @@ fn a_thread_wakes_workers_that_all_sleep() {
     let tally = Tally::new();
     let (_, sender) = runtime.connect(Probe(Arc::clone(&tally)));
     for round in 1..=rounds(ROUNDS, 5_000) / 10 {
-        runtime.wait_idle(PATIENCE).expect("the runtime comes to rest");
+        runtime
+            .wait_idle(PATIENCE)
+            .expect("the runtime comes to rest");
         assert_eq!(tally.received(), round - 1, "wait_idle is a barrier");
         sender.send(ProbeCmd::Add(1)).unwrap();
     }
@@ -65,7 +67,9 @@ fn bursts_of_threads_wake_a_machine() {
         .collect();
     for round in 1..=rounds {
         barrier.wait();
-        wait_in(&runtime, "the burst arrives", || tally.received() == round * (1 + 2 + 3 + 4));
+        wait_in(&runtime, "the burst arrives", || {
+            tally.received() == round * (1 + 2 + 3 + 4)
+        });
     }
     for thread in threads {
         thread.join().unwrap();
@@ -106,13 +110,18 @@ fn machines_wake_each_other() {
     let runtime = runtime(2);
     let hits = Arc::<AtomicUsize>::default();
     for _ in 0..3 {
-        let player = || Player { partner: None, hits: Arc::clone(&hits) };
+        let player = || Player {
+            partner: None,
+            hits: Arc::clone(&hits),
+        };
         let (ping, pong) = (runtime.connect_mut(player()), runtime.connect_mut(player()));
         ping.send(Ball::Partner(pong.clone())).unwrap();
         pong.send(Ball::Partner(ping.clone())).unwrap();
         ping.send(Ball::Hit(hits_each)).unwrap();
     }
-    wait_in(&runtime, "the last ball is hit", || read(&hits) >= 3 * (hits_each + 1));
+    wait_in(&runtime, "the last ball is hit", || {
+        read(&hits) >= 3 * (hits_each + 1)
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -149,7 +158,11 @@ impl MachineMut<Number> for Doubler {
 fn room_resumes_a_parked_machine() {
     let runtime = runtime(2);
     let (sender, receiver) = bounded(1);
-    let doubler = runtime.machine(Doubler(sender)).capacity(1).accepts::<Number>().connect();
+    let doubler = runtime
+        .machine(Doubler(sender))
+        .capacity(1)
+        .accepts::<Number>()
+        .connect();
     let count = rounds(ROUNDS, 5_000) as u64;
     let feeder = thread::spawn(move || {
         for number in 0..count {
@@ -193,17 +206,28 @@ fn ring_of(members: usize) {
     let done = Arc::<AtomicUsize>::default();
     let ring: Vec<Sender<Token>> = (0..members)
         .map(|_| {
-            let member = Member { next: None, done: Arc::clone(&done) };
-            runtime.machine(member).capacity(1).accepts::<Token>().connect()
+            let member = Member {
+                next: None,
+                done: Arc::clone(&done),
+            };
+            runtime
+                .machine(member)
+                .capacity(1)
+                .accepts::<Token>()
+                .connect()
         })
         .collect();
     for (index, member) in ring.iter().enumerate() {
-        member.send(Token::Next(ring[(index + 1) % members].clone())).unwrap();
+        member
+            .send(Token::Next(ring[(index + 1) % members].clone()))
+            .unwrap();
     }
     for token in 0..TOKENS {
         ring[token % members].send(Token::Hops(hops)).unwrap();
     }
-    wait_in(&runtime, "every token has gone round", || read(&done) == TOKENS);
+    wait_in(&runtime, "every token has gone round", || {
+        read(&done) == TOKENS
+    });
     runtime.shutdown(PATIENCE);
 }
 

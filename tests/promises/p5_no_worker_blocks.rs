@@ -25,19 +25,28 @@ fn waiting_calls(runtime: &Runtime, neighbour: &Sender<ProbeCmd>) -> Vec<String>
         let start = Instant::now();
         let refused = refused();
         if !refused || start.elapsed() > AT_ONCE {
-            wrong.push(format!("{name}: refused {refused}, took {:?}", start.elapsed()));
+            wrong.push(format!(
+                "{name}: refused {refused}, took {:?}",
+                start.elapsed()
+            ));
         }
     };
     let (sender, receiver) = bounded::<Number>(1);
     call("recv", &mut || receiver.recv().is_err());
     call("recv_timeout", &mut || receiver.recv_timeout(LONG).is_err());
     call("iter", &mut || receiver.iter().next().is_none());
-    call("send", &mut || (0..3).all(|number| sender.send(Number::Is(number)).is_ok()));
+    call("send", &mut || {
+        (0..3).all(|number| sender.send(Number::Is(number)).is_ok())
+    });
     // As `send`: it waits for nothing, whatever the timeout.
-    call("send_timeout", &mut || sender.send_timeout(Number::Is(3), LONG).is_ok());
+    call("send_timeout", &mut || {
+        sender.send_timeout(Number::Is(3), LONG).is_ok()
+    });
     call("try_send", &mut || sender.try_send(Number::Is(3)).is_err());
     call("wait_idle", &mut || runtime.wait_idle(LONG).is_err());
-    call("MachineHandle::wait", &mut || neighbour.handle().wait(LONG).is_err());
+    call("MachineHandle::wait", &mut || {
+        neighbour.handle().wait(LONG).is_err()
+    });
     wrong
 }
 
@@ -94,11 +103,16 @@ fn inside<T: Send + 'static>(
     let (answer, answers) = mpsc::channel();
     let handle = runtime.clone();
     let job = Box::new(move || answer.send(job(&handle)).expect("the test waits for it"));
-    let (machine, sender) = runtime.connect(Runner { place, job: Mutex::new(Some(job)) });
+    let (machine, sender) = runtime.connect(Runner {
+        place,
+        job: Mutex::new(Some(job)),
+    });
     drop(machine);
     sender.send(ProbeCmd::Add(1)).unwrap();
     drop(sender);
-    answers.recv_timeout(PATIENCE).expect("the job ends: the only worker is not blocked")
+    answers
+        .recv_timeout(PATIENCE)
+        .expect("the job ends: the only worker is not blocked")
 }
 
 fn no_call_waits(place: Place) {
@@ -106,7 +120,9 @@ fn no_call_waits(place: Place) {
     let (_, neighbour) = runtime.connect(Probe(Tally::new()));
     let wrong = {
         let neighbour = neighbour.clone();
-        inside(&runtime, place, move |runtime| waiting_calls(runtime, &neighbour))
+        inside(&runtime, place, move |runtime| {
+            waiting_calls(runtime, &neighbour)
+        })
     };
     assert!(wrong.is_empty(), "in {place:?}: {wrong:#?}");
 
@@ -115,7 +131,9 @@ fn no_call_waits(place: Place) {
     neighbour.send(ProbeCmd::Echo(7, reply)).unwrap();
     assert_eq!(answers.recv_timeout(PATIENCE), Ok(Number::Is(7)));
     drop(neighbour);
-    wait_in(&runtime, "all machines end", || runtime.machine_count() == 0);
+    wait_in(&runtime, "all machines end", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -142,7 +160,12 @@ fn in_drop() {
 /// A shutdown from inside would wait for the very machine that calls it.
 #[test]
 fn a_shutdown_from_inside_returns() {
-    for place in [Place::Connected, Place::Receive, Place::Disconnected, Place::Drop] {
+    for place in [
+        Place::Connected,
+        Place::Receive,
+        Place::Disconnected,
+        Place::Drop,
+    ] {
         let runtime = runtime(1);
         let took = inside(&runtime, place, |runtime| {
             let start = Instant::now();
@@ -151,7 +174,9 @@ fn a_shutdown_from_inside_returns() {
             start.elapsed()
         });
         assert!(took < AT_ONCE, "in {place:?}: {took:?}");
-        within_patience("a shutdown from outside", move || runtime.shutdown(PATIENCE));
+        within_patience("a shutdown from outside", move || {
+            runtime.shutdown(PATIENCE)
+        });
     }
 }
 
@@ -168,7 +193,9 @@ fn a_shutdown_of_another_runtime_from_inside_returns() {
         })
     };
     assert!(took < AT_ONCE, "{took:?}");
-    within_patience("a shutdown from outside", move || (runtime.shutdown(PATIENCE), other.shutdown(PATIENCE)));
+    within_patience("a shutdown from outside", move || {
+        (runtime.shutdown(PATIENCE), other.shutdown(PATIENCE))
+    });
 }
 
 /// The last handle of a runtime dies in a machine, once of its own and once of another.
@@ -193,7 +220,10 @@ fn the_last_runtime_dropped_inside_blocks_nobody() {
         drop(handle);
         answer.send(()).expect("the test waits for it");
     });
-    let (_, sender) = own.connect(Runner { place: Place::Receive, job: Mutex::new(Some(job)) });
+    let (_, sender) = own.connect(Runner {
+        place: Place::Receive,
+        job: Mutex::new(Some(job)),
+    });
     drop(own);
     // The job may find its runtime ended; then it is dropped with its machine, and the handle with it.
     drop(sender.send(ProbeCmd::Add(1)));
@@ -224,12 +254,18 @@ fn a_machine_keeps_its_call_when_a_mailbox_is_full() {
     counter.send(ProbeCmd::Add(1)).unwrap();
     counter.send(ProbeCmd::Add(2)).unwrap();
 
-    wait_in(&runtime, "the first receive ends", || receiver.len() as u64 == COUNT);
+    wait_in(&runtime, "the first receive ends", || {
+        receiver.len() as u64 == COUNT
+    });
     let tally = Tally::new();
     let (_, other) = runtime.connect(Probe(Arc::clone(&tally)));
     other.send(ProbeCmd::Add(1)).unwrap();
     wait_in(&runtime, "another machine runs", || tally.received() == 1);
-    assert_eq!(read(&received), 1, "parked: its next instruction must wait for room");
+    assert_eq!(
+        read(&received),
+        1,
+        "parked: its next instruction must wait for room"
+    );
     assert_eq!(counter.len(), 1);
 
     for _ in 0..2 {
@@ -261,7 +297,9 @@ fn a_parked_machine_can_be_stopped() {
         let before = read(&dropped);
         if by_shutdown {
             let runtime = runtime.clone();
-            within_patience("shutdown", move || runtime.shutdown(Duration::from_millis(200)));
+            within_patience("shutdown", move || {
+                runtime.shutdown(Duration::from_millis(200))
+            });
         } else {
             sender.handle().stop();
         }
@@ -292,7 +330,9 @@ fn a_parked_machine_goes_on_when_the_receiver_ends() {
     wait_in(&runtime, "the machine is parked", || receiver.len() == 3);
     sender.send(ProbeCmd::Add(2)).unwrap();
     drop(receiver);
-    wait_in(&runtime, "it takes its next instruction", || sender.is_empty());
+    wait_in(&runtime, "it takes its next instruction", || {
+        sender.is_empty()
+    });
     runtime.wait_idle(PATIENCE).unwrap();
     assert_eq!(read(&sent), 3, "the second round finds the receiver gone");
     runtime.shutdown(PATIENCE);

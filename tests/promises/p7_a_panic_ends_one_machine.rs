@@ -33,18 +33,31 @@ fn panic_in_receive(cmd: ProbeCmd) {
     sender.send(ProbeCmd::Hold(Arc::clone(&gate))).unwrap();
     sender.send(cmd).unwrap();
     for _ in 0..5 {
-        sender.send(ProbeCmd::Cargo(Counted::new(&dropped))).unwrap();
+        sender
+            .send(ProbeCmd::Cargo(Counted::new(&dropped)))
+            .unwrap();
     }
     gate.open();
 
     assert_panicked(&sender);
-    wait_in(&runtime, "the value is dropped", || read(&tally.dropped) == 1);
+    wait_in(&runtime, "the value is dropped", || {
+        read(&tally.dropped) == 1
+    });
     wait_in(&runtime, "its mailbox is emptied", || read(&dropped) == 5);
-    assert_eq!(tally.counts(), (1, 2, 1, 1), "connected, received, disconnected, dropped");
-    assert!(matches!(sender.send(ProbeCmd::Add(1)), Err(SendError::Disconnected(ProbeCmd::Add(1)))));
+    assert_eq!(
+        tally.counts(),
+        (1, 2, 1, 1),
+        "connected, received, disconnected, dropped"
+    );
+    assert!(matches!(
+        sender.send(ProbeCmd::Add(1)),
+        Err(SendError::Disconnected(ProbeCmd::Add(1)))
+    ));
     assert!(!sender.handle().is_alive());
     the_worker_survived(&runtime);
-    wait_in(&runtime, "no machine is left", || runtime.machine_count() == 0);
+    wait_in(&runtime, "no machine is left", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -106,14 +119,21 @@ fn panic_at(place: Place) -> Arc<Tally> {
     panics::quiet();
     let runtime = runtime(1);
     let tally = Tally::new();
-    let sender = runtime.connect_mut(Fragile { place, tally: Arc::clone(&tally) });
+    let sender = runtime.connect_mut(Fragile {
+        place,
+        tally: Arc::clone(&tally),
+    });
     // In `connected` it may have ended before this comes.
     let _ = sender.send(ProbeCmd::Add(1));
     let handle = sender.handle();
     drop(sender);
-    wait_in(&runtime, "the machine ends", || !handle.is_alive() && read(&tally.dropped) == 1);
+    wait_in(&runtime, "the machine ends", || {
+        !handle.is_alive() && read(&tally.dropped) == 1
+    });
     the_worker_survived(&runtime);
-    wait_in(&runtime, "no machine is left", || runtime.machine_count() == 0);
+    wait_in(&runtime, "no machine is left", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
     tally
 }
@@ -121,7 +141,11 @@ fn panic_at(place: Place) -> Arc<Tally> {
 #[test]
 fn in_connected() {
     let tally = panic_at(Place::Connected);
-    assert_eq!(tally.counts(), (1, 0, 1, 1), "it never receives, but its end is told");
+    assert_eq!(
+        tally.counts(),
+        (1, 0, 1, 1),
+        "it never receives, but its end is told"
+    );
 }
 
 #[test]
@@ -169,12 +193,16 @@ fn in_the_drop_of_unread_instructions() {
     drop(machine);
     sender.send(Delicate::Fine).unwrap();
     for _ in 0..3 {
-        sender.send(Delicate::Carry(DropPanics(Arc::clone(&dropped)))).unwrap();
+        sender
+            .send(Delicate::Carry(DropPanics(Arc::clone(&dropped))))
+            .unwrap();
     }
     gate.open();
     wait_in(&runtime, "all are dropped", || read(&dropped) == 3);
     the_worker_survived(&runtime);
-    wait_in(&runtime, "no machine is left", || runtime.machine_count() == 0);
+    wait_in(&runtime, "no machine is left", || {
+        runtime.machine_count() == 0
+    });
     runtime.shutdown(PATIENCE);
 }
 
@@ -216,17 +244,33 @@ fn ends_all_mailboxes_of_the_value() {
     let second = runtime.and_connect::<_, Number>(&machine);
     drop(machine);
     second.send(Number::Is(1)).unwrap();
-    wait_in(&runtime, "both are at work", || tally.received() == 1 && runtime.machine_count() == 2);
+    wait_in(&runtime, "both are at work", || {
+        tally.received() == 1 && runtime.machine_count() == 2
+    });
 
     first.send(ProbeCmd::Add(1)).unwrap();
     assert_panicked(&first);
-    let reason = second.handle().wait(PATIENCE).expect("the other mailbox ends, too");
+    let reason = second
+        .handle()
+        .wait(PATIENCE)
+        .expect("the other mailbox ends, too");
     assert!(matches!(reason, EndReason::PartnerFailed), "{reason:?}");
-    assert!(matches!(second.send(Number::Is(2)), Err(SendError::Disconnected(Number::Is(2)))));
-    wait_in(&runtime, "the value is dropped", || read(&tally.dropped) == 1);
-    assert_eq!(read(&tally.disconnected), 2, "once for each instruction set");
+    assert!(matches!(
+        second.send(Number::Is(2)),
+        Err(SendError::Disconnected(Number::Is(2)))
+    ));
+    wait_in(&runtime, "the value is dropped", || {
+        read(&tally.dropped) == 1
+    });
+    assert_eq!(
+        read(&tally.disconnected),
+        2,
+        "once for each instruction set"
+    );
     assert_eq!(tally.received(), 1);
-    wait_in(&runtime, "no machine is left", || runtime.machine_count() == 0);
+    wait_in(&runtime, "no machine is left", || {
+        runtime.machine_count() == 0
+    });
     the_worker_survived(&runtime);
     runtime.shutdown(PATIENCE);
 }
@@ -236,7 +280,11 @@ fn ends_all_mailboxes_of_the_value() {
 fn workers_survive_any_number_of_panics() {
     panics::quiet();
     let name = thread_name();
-    let runtime = Runtime::builder().workers(2).thread_name(name.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(2)
+        .thread_name(name.clone())
+        .build()
+        .unwrap();
     let tallies: Vec<_> = (0..500)
         .map(|_| {
             let tally = Tally::new();
@@ -245,11 +293,19 @@ fn workers_survive_any_number_of_panics() {
             tally
         })
         .collect();
-    wait_in(&runtime, "all machines end", || tallies.iter().all(|tally| read(&tally.dropped) == 1));
+    wait_in(&runtime, "all machines end", || {
+        tallies.iter().all(|tally| read(&tally.dropped) == 1)
+    });
     assert!(tallies.iter().all(|tally| tally.counts() == (1, 1, 1, 1)));
     assert_eq!(runtime.stats().total().panics, 500, "each is counted");
-    wait_in(&runtime, "both workers are alive", || threads_named(&name).is_none_or(|threads| threads >= 2));
-    assert!(threads_named(&name).is_none_or(|threads| threads == 2), "{:?}", threads_named(&name));
+    wait_in(&runtime, "both workers are alive", || {
+        threads_named(&name).is_none_or(|threads| threads >= 2)
+    });
+    assert!(
+        threads_named(&name).is_none_or(|threads| threads == 2),
+        "{:?}",
+        threads_named(&name)
+    );
     the_worker_survived(&runtime);
     runtime.shutdown(PATIENCE);
 }

@@ -12,7 +12,9 @@ use d3::{Runtime, SendError, SendTimeoutError, TrySendError};
 
 use crate::support::futures::block_on;
 use crate::support::probe::{Counted, Gate, Probe, ProbeCmd, Tally, bump, read};
-use crate::support::{PATIENCE, runtime, thread_name, threads_named, wait_in, wait_until, within_patience};
+use crate::support::{
+    PATIENCE, runtime, thread_name, threads_named, wait_in, wait_until, within_patience,
+};
 
 #[test]
 fn all_that_was_sent_is_received_first() {
@@ -21,7 +23,10 @@ fn all_that_was_sent_is_received_first() {
     for _ in 0..20 {
         let runtime = runtime(2);
         let tallies: Vec<_> = (0..MACHINES).map(|_| Tally::new()).collect();
-        let senders: Vec<_> = tallies.iter().map(|tally| runtime.connect(Probe(Arc::clone(tally))).1).collect();
+        let senders: Vec<_> = tallies
+            .iter()
+            .map(|tally| runtime.connect(Probe(Arc::clone(tally))).1)
+            .collect();
         for _ in 0..EACH {
             for sender in &senders {
                 sender.send(ProbeCmd::Add(1)).unwrap();
@@ -66,8 +71,17 @@ fn what_is_under_way_between_machines_arrives() {
         let arrived = Arc::<AtomicUsize>::default();
         let mut next = None;
         for _ in 0..STATIONS {
-            let station = Station { next: next.take(), arrived: Arc::clone(&arrived) };
-            next = Some(runtime.machine(station).capacity(4).accepts::<Relay>().connect());
+            let station = Station {
+                next: next.take(),
+                arrived: Arc::clone(&arrived),
+            };
+            next = Some(
+                runtime
+                    .machine(station)
+                    .capacity(4)
+                    .accepts::<Relay>()
+                    .connect(),
+            );
         }
         let first = next.expect("there are stations");
         for _ in 0..COUNT {
@@ -101,7 +115,11 @@ fn sends_from_outside_are_refused_while_machines_drain() {
     assert!(!stopping.is_finished(), "the machine still drains");
     gate.open();
     stopping.join().unwrap();
-    assert_eq!(tally.counts(), (1, 2 + accepted, 1, 1), "what was taken before is received");
+    assert_eq!(
+        tally.counts(),
+        (1, 2 + accepted, 1, 1),
+        "what was taken before is received"
+    );
 }
 
 /// Feeds itself for ever.
@@ -134,10 +152,14 @@ impl Drop for Endless {
 fn the_deadline_ends_machines_that_never_rest() {
     let runtime = runtime(2);
     let tally = Tally::new();
-    let sender = runtime.connect_mut(Endless { tally: Arc::clone(&tally) });
+    let sender = runtime.connect_mut(Endless {
+        tally: Arc::clone(&tally),
+    });
     sender.send(Relay::Pass(0)).unwrap();
     wait_in(&runtime, "it runs", || tally.received() > 100);
-    within_patience("shutdown", move || runtime.shutdown(Duration::from_millis(100)));
+    within_patience("shutdown", move || {
+        runtime.shutdown(Duration::from_millis(100))
+    });
     assert_eq!(read(&tally.disconnected), 1);
     assert_eq!(read(&tally.dropped), 1);
     assert!(sender.is_disconnected());
@@ -147,7 +169,11 @@ fn the_deadline_ends_machines_that_never_rest() {
 #[test]
 fn a_machine_that_does_not_return_is_left_behind_and_named() {
     let threads = thread_name();
-    let runtime = Runtime::builder().workers(2).thread_name(threads.clone()).build().unwrap();
+    let runtime = Runtime::builder()
+        .workers(2)
+        .thread_name(threads.clone())
+        .build()
+        .unwrap();
     let (stuck, healthy) = (Tally::new(), Tally::new());
     let gate = Gate::new();
     let (_, sender) = runtime.connect(Probe(Arc::clone(&stuck)));
@@ -157,11 +183,25 @@ fn a_machine_that_does_not_return_is_left_behind_and_named() {
     let start = Instant::now();
     let report = {
         let runtime = runtime.clone();
-        within_patience("shutdown", move || runtime.shutdown(Duration::from_millis(300)))
+        within_patience("shutdown", move || {
+            runtime.shutdown(Duration::from_millis(300))
+        })
     };
-    assert!(start.elapsed() >= Duration::from_millis(300), "it was given its time: {:?}", start.elapsed());
-    assert_eq!((report.detached.len(), report.left, report.is_clean()), (1, 1, false), "{report}");
-    assert!(report.detached[0].starts_with(&threads) && report.to_string().contains(&report.detached[0]), "{report}");
+    assert!(
+        start.elapsed() >= Duration::from_millis(300),
+        "it was given its time: {:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        (report.detached.len(), report.left, report.is_clean()),
+        (1, 1, false),
+        "{report}"
+    );
+    assert!(
+        report.detached[0].starts_with(&threads)
+            && report.to_string().contains(&report.detached[0]),
+        "{report}"
+    );
     assert_eq!(healthy.counts(), (1, 0, 1, 1), "the others end in order");
     assert!(other.is_disconnected() && sender.is_disconnected());
 
@@ -175,7 +215,11 @@ fn a_machine_that_does_not_return_is_left_behind_and_named() {
 fn start_and_stop_repeat_and_leave_no_thread() {
     let name = thread_name();
     for round in 0..100 {
-        let runtime = Runtime::builder().workers(1 + round % 3).thread_name(name.clone()).build().unwrap();
+        let runtime = Runtime::builder()
+            .workers(1 + round % 3)
+            .thread_name(name.clone())
+            .build()
+            .unwrap();
         let tally = Tally::new();
         let (_, sender) = runtime.connect(Probe(Arc::clone(&tally)));
         sender.send(ProbeCmd::Add(1)).unwrap();
@@ -183,7 +227,9 @@ fn start_and_stop_repeat_and_leave_no_thread() {
         runtime.shutdown(PATIENCE);
         assert_eq!(tally.counts(), (1, 1, 1, 1));
         // The system may list a thread for a moment after it was joined.
-        wait_until("no thread is left", || threads_named(&name).is_none_or(|threads| threads == 0));
+        wait_until("no thread is left", || {
+            threads_named(&name).is_none_or(|threads| threads == 0)
+        });
         // Twice does no harm.
         runtime.shutdown(PATIENCE);
     }
@@ -236,19 +282,41 @@ fn senders_outlive_their_runtime() {
     drop(runtime);
 
     let cargo = || ProbeCmd::Cargo(Counted::new(&dropped));
-    assert!(matches!(sender.send(cargo()), Err(SendError::Disconnected(_))));
-    assert!(matches!(sender.try_send(cargo()), Err(TrySendError::Disconnected(_))));
-    assert!(matches!(sender.send_timeout(cargo(), PATIENCE), Err(SendTimeoutError::Disconnected(_))));
-    assert!(matches!(block_on(sender.send_async(cargo())), Err(SendError::Disconnected(_))));
+    assert!(matches!(
+        sender.send(cargo()),
+        Err(SendError::Disconnected(_))
+    ));
+    assert!(matches!(
+        sender.try_send(cargo()),
+        Err(TrySendError::Disconnected(_))
+    ));
+    assert!(matches!(
+        sender.send_timeout(cargo(), PATIENCE),
+        Err(SendTimeoutError::Disconnected(_))
+    ));
+    assert!(matches!(
+        block_on(sender.send_async(cargo())),
+        Err(SendError::Disconnected(_))
+    ));
     send_cmd(&sender, cargo());
-    assert_eq!(read(&dropped), 5, "each comes back, or is dropped, and none is kept");
+    assert_eq!(
+        read(&dropped),
+        5,
+        "each comes back, or is dropped, and none is kept"
+    );
 
     assert!(sender.is_disconnected() && sender.is_empty() && !handle.is_alive());
     assert_eq!(sender.len(), 0);
-    assert!(sender == sender.clone() && !format!("{sender:?}").is_empty() && !handle.to_string().is_empty());
+    assert!(
+        sender == sender.clone()
+            && !format!("{sender:?}").is_empty()
+            && !handle.to_string().is_empty()
+    );
     handle.stop();
     handle.wait(PATIENCE).expect("it has ended");
-    thread::spawn(move || drop((sender, handle))).join().unwrap();
+    thread::spawn(move || drop((sender, handle)))
+        .join()
+        .unwrap();
     assert!(weak.upgrade().is_none());
 }
 
@@ -274,7 +342,10 @@ fn sends_that_race_with_the_end_are_received_or_handed_back() {
             .collect();
         wait_in(&runtime, "the machine is busy", || tally.received() > 20);
         let report = runtime.shutdown(PATIENCE);
-        let taken: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let taken: usize = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
         assert_eq!(tally.received(), taken, "{report}");
         assert!(report.is_clean(), "{report}");
     }
@@ -288,14 +359,18 @@ fn one_runtime_ends_and_another_goes_on() {
     let (_, target) = second.connect(Probe(Arc::clone(&tally)));
     let forward = {
         let target = target.clone();
-        first.connect(move |cmd: ProbeCmd| target.send(cmd).unwrap()).1
+        first
+            .connect(move |cmd: ProbeCmd| target.send(cmd).unwrap())
+            .1
     };
     for _ in 0..100 {
         forward.send(ProbeCmd::Add(1)).unwrap();
     }
     first.shutdown(PATIENCE);
     wait_in(&second, "all were passed on", || tally.received() == 100);
-    target.send(ProbeCmd::Add(1)).expect("the second runtime is untouched");
+    target
+        .send(ProbeCmd::Add(1))
+        .expect("the second runtime is untouched");
     assert!(forward.is_disconnected());
     second.shutdown(PATIENCE);
     assert_eq!(tally.counts(), (1, 101, 1, 1));
@@ -321,19 +396,41 @@ fn disconnected_knows_the_reason() {
     let runtime = runtime(1);
     let tally = Tally::new();
     let (_, to) = runtime.connect(Probe(Arc::clone(&tally)));
-    let reasons: Vec<_> = (0..3).map(|_| Arc::<Mutex<Option<d3::EndReason>>>::default()).collect();
+    let reasons: Vec<_> = (0..3)
+        .map(|_| Arc::<Mutex<Option<d3::EndReason>>>::default())
+        .collect();
     let mut senders: Vec<_> = reasons
         .iter()
-        .map(|reason| runtime.connect_mut(Farewell { to: to.clone(), reason: Arc::clone(reason) }))
+        .map(|reason| {
+            runtime.connect_mut(Farewell {
+                to: to.clone(),
+                reason: Arc::clone(reason),
+            })
+        })
         .collect();
     let last = senders.pop();
     senders[1].handle().stop();
     drop(senders.remove(0));
     wait_in(&runtime, "two have said good-bye", || tally.received() == 2);
     runtime.shutdown(PATIENCE);
-    let reasons: Vec<_> = reasons.iter().map(|reason| reason.lock().unwrap().take()).collect();
-    assert!(matches!(reasons[0], Some(d3::EndReason::NoSenders)), "{:?}", reasons[0]);
-    assert!(matches!(reasons[1], Some(d3::EndReason::Stopped)), "{:?}", reasons[1]);
-    assert!(matches!(reasons[2], Some(d3::EndReason::Shutdown)), "{:?}", reasons[2]);
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|reason| reason.lock().unwrap().take())
+        .collect();
+    assert!(
+        matches!(reasons[0], Some(d3::EndReason::NoSenders)),
+        "{:?}",
+        reasons[0]
+    );
+    assert!(
+        matches!(reasons[1], Some(d3::EndReason::Stopped)),
+        "{:?}",
+        reasons[1]
+    );
+    assert!(
+        matches!(reasons[2], Some(d3::EndReason::Shutdown)),
+        "{:?}",
+        reasons[2]
+    );
     drop(last);
 }

@@ -27,7 +27,9 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        let left = PATIENCE.checked_sub(start.elapsed()).expect("the future resolves in time");
+        let left = PATIENCE
+            .checked_sub(start.elapsed())
+            .expect("the future resolves in time");
         thread::park_timeout(left);
     }
 }

@@ -33,5 +33,8 @@ pub(crate) fn quiet() {
 }
 
 fn is_expected(info: &PanicHookInfo<'_>) -> bool {
-    info.payload().is::<Bomb>() || info.payload_as_str().is_some_and(|message| message.starts_with(EXPECTED))
+    info.payload().is::<Bomb>()
+        || info
+            .payload_as_str()
+            .is_some_and(|message| message.starts_with(EXPECTED))
 }

@@ -26,7 +26,12 @@ impl Tally {
 
     /// (connected, received, disconnected, dropped)
     pub(crate) fn counts(&self) -> (usize, usize, usize, usize) {
-        (read(&self.connected), read(&self.received), read(&self.disconnected), read(&self.dropped))
+        (
+            read(&self.connected),
+            read(&self.received),
+            read(&self.disconnected),
+            read(&self.dropped),
+        )
     }
 
     fn add(&self, value: u64) {
@@ -149,7 +154,11 @@ impl Gate {
         state.0 += 1;
         while !state.1 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

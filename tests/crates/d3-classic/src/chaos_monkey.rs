@@ -52,8 +52,12 @@ impl ChaosMonkey {
 
     /// A token rolls its dice at each hop, so where its dice ends tells how many hops it made.
     fn due(&self, run: u64) -> Totals {
-        let last_roll = |token| (0..self.hops).fold(self.first_roll(run, token), |dice, _| roll(dice));
-        Totals { count: self.tokens, sum: (0..self.tokens).map(last_roll).map(worth).sum() }
+        let last_roll =
+            |token| (0..self.hops).fold(self.first_roll(run, token), |dice, _| roll(dice));
+        Totals {
+            count: self.tokens,
+            sum: (0..self.tokens).map(last_roll).map(worth).sum(),
+        }
     }
 }
 
@@ -62,8 +66,11 @@ impl Driver for ChaosMonkey {
         self.baseline = executor::get_machine_count();
         let (_, collector) = executor::connect(Forwarder::new(self.machine_count, &self.faults));
         for id in 0..self.machine_count {
-            let (_, sender) = executor::connect_with_capacity(Forwarder::new(id, &self.faults), self.capacity);
-            sender.send(TestMessage::AddSender(collector.clone())).unwrap();
+            let (_, sender) =
+                executor::connect_with_capacity(Forwarder::new(id, &self.faults), self.capacity);
+            sender
+                .send(TestMessage::AddSender(collector.clone()))
+                .unwrap();
             self.senders.push(sender);
         }
         let peers = Arc::new(self.senders.clone());
@@ -71,9 +78,15 @@ impl Driver for ChaosMonkey {
             sender.send(TestMessage::Peers(Arc::clone(&peers))).unwrap();
         }
         let (sender, receiver) = channel();
-        collector.send(TestMessage::Notify(sender, self.tokens)).unwrap();
+        collector
+            .send(TestMessage::Notify(sender, self.tokens))
+            .unwrap();
         self.receiver = Some(receiver);
-        wait_for_machines("chaos-monkey set up", self.baseline + self.machine_count + 1, &self.faults);
+        wait_for_machines(
+            "chaos-monkey set up",
+            self.baseline + self.machine_count + 1,
+            &self.faults,
+        );
     }
 
     fn run(&self) {
@@ -85,7 +98,14 @@ impl Driver for ChaosMonkey {
             // Each run is a sender of its own, so its numbers start at 0 again.
             let from = self.machine_count + 1 + run as usize;
             let seq = numbers.number(start);
-            self.senders[start].send(TestMessage::Monkey { from, seq, dice, hops_left: self.hops }).unwrap();
+            self.senders[start]
+                .send(TestMessage::Monkey {
+                    from,
+                    seq,
+                    dice,
+                    hops_left: self.hops,
+                })
+                .unwrap();
         }
         let receiver = self.receiver.as_ref().expect("run comes after setup");
         wait_for_report("chaos-monkey", receiver, self.due(run), &self.faults);

@@ -46,10 +46,14 @@ impl Default for DaisyChain {
 impl DaisyChain {
     /// What the last machine of the chain gets in one run, where `first` is the value of the run's first instruction.
     fn due(&self, first: u64) -> Totals {
-        let links = u32::try_from(self.machine_count - 1).expect("a chain of less than 2^32 machines");
+        let links =
+            u32::try_from(self.machine_count - 1).expect("a chain of less than 2^32 machines");
         let growth = self.multiplier.pow(links);
         let values: u64 = (first..first + self.message_count).sum();
-        Totals { count: growth * self.message_count, sum: growth * values }
+        Totals {
+            count: growth * self.message_count,
+            sum: growth * values,
+        }
     }
 }
 
@@ -58,26 +62,44 @@ impl Driver for DaisyChain {
         self.baseline = executor::get_machine_count();
         for id in 1..=self.machine_count {
             let forwarder = Forwarder::new(id, &self.faults);
-            let (_, sender) =
-                if self.bound_queue { executor::connect(forwarder) } else { executor::connect_unbounded(forwarder) };
+            let (_, sender) = if self.bound_queue {
+                executor::connect(forwarder)
+            } else {
+                executor::connect_unbounded(forwarder)
+            };
             if let Some(previous) = self.senders.last() {
-                previous.send(TestMessage::AddSender(sender.clone())).unwrap();
-                previous.send(TestMessage::Multiplier(self.multiplier)).unwrap();
+                previous
+                    .send(TestMessage::AddSender(sender.clone()))
+                    .unwrap();
+                previous
+                    .send(TestMessage::Multiplier(self.multiplier))
+                    .unwrap();
             }
             self.senders.push(sender);
         }
         let (sender, receiver) = channel();
         let last = self.senders.last().expect("a chain has a last machine");
-        last.send(TestMessage::Notify(sender, self.due(0).count)).unwrap();
+        last.send(TestMessage::Notify(sender, self.due(0).count))
+            .unwrap();
         self.receiver = Some(receiver);
-        wait_for_machines("daisy-chain set up", self.baseline + self.machine_count, &self.faults);
+        wait_for_machines(
+            "daisy-chain set up",
+            self.baseline + self.machine_count,
+            &self.faults,
+        );
     }
 
     fn run(&self) {
         let first = self.sent.fetch_add(self.message_count, Ordering::Relaxed);
         for value in first..first + self.message_count {
             // The values are the sequence numbers of the test thread, which is number 0 among the senders.
-            self.senders[0].send(TestMessage::Data { from: 0, seq: value, value }).unwrap();
+            self.senders[0]
+                .send(TestMessage::Data {
+                    from: 0,
+                    seq: value,
+                    value,
+                })
+                .unwrap();
         }
         let receiver = self.receiver.as_ref().expect("run comes after setup");
         wait_for_report("daisy-chain", receiver, self.due(first), &self.faults);

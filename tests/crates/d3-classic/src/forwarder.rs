@@ -36,13 +36,21 @@ impl Forwarder {
     /// A machine that writes what it finds wrong into `faults`.
     #[must_use]
     pub fn new(id: usize, faults: &Faults) -> Self {
-        Self { id, faults: faults.clone(), gate: None, state: Mutex::default() }
+        Self {
+            id,
+            faults: faults.clone(),
+            gate: None,
+            state: Mutex::default(),
+        }
     }
 
     /// A machine that waits at `gate` when it is told to hold.
     #[must_use]
     pub fn with_gate(id: usize, faults: &Faults, gate: Arc<Gate>) -> Self {
-        Self { gate: Some(gate), ..Self::new(id, faults) }
+        Self {
+            gate: Some(gate),
+            ..Self::new(id, faults)
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -57,7 +65,11 @@ impl Forwarder {
         let copies = state.copies.unwrap_or(1);
         for (target, next) in &mut state.targets {
             for _ in 0..copies {
-                if let Err(error) = target.send(TestMessage::Data { from: self.id, seq: *next, value }) {
+                if let Err(error) = target.send(TestMessage::Data {
+                    from: self.id,
+                    seq: *next,
+                    value,
+                }) {
                     self.fault(error);
                 }
                 *next += 1;
@@ -72,7 +84,12 @@ impl Forwarder {
             return self.fault("a token, but no peers");
         };
         let seq = state.sent.number(peer);
-        if let Err(error) = sender.send(TestMessage::Monkey { from: self.id, seq, dice, hops_left: hops_left - 1 }) {
+        if let Err(error) = sender.send(TestMessage::Monkey {
+            from: self.id,
+            seq,
+            dice,
+            hops_left: hops_left - 1,
+        }) {
             self.fault(error);
         }
     }
@@ -80,7 +97,9 @@ impl Forwarder {
     fn count(&self, state: &mut State, value: u64) {
         state.seen.count += 1;
         state.seen.sum += value;
-        let Some((notify, due)) = &state.notify else { return };
+        let Some((notify, due)) = &state.notify else {
+            return;
+        };
         if state.seen.count == *due {
             if let Err(error) = notify.send(TestMessage::Report(state.seen)) {
                 self.fault(error);
@@ -95,12 +114,23 @@ impl Machine<TestMessage> for Forwarder {
         let mut state = self.state();
         match message {
             TestMessage::Data { from, seq, value } => {
-                state.received.enter(from, seq).unwrap_or_else(|fault| self.fault(fault));
+                state
+                    .received
+                    .enter(from, seq)
+                    .unwrap_or_else(|fault| self.fault(fault));
                 self.forward(&mut state, value);
                 self.count(&mut state, value);
             }
-            TestMessage::Monkey { from, seq, dice, hops_left } => {
-                state.received.enter(from, seq).unwrap_or_else(|fault| self.fault(fault));
+            TestMessage::Monkey {
+                from,
+                seq,
+                dice,
+                hops_left,
+            } => {
+                state
+                    .received
+                    .enter(from, seq)
+                    .unwrap_or_else(|fault| self.fault(fault));
                 if hops_left == 0 {
                     self.forward(&mut state, worth(dice));
                 } else {
@@ -181,7 +211,11 @@ impl Gate {
             if left.is_zero() {
                 return Err("the gate was never opened");
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         *state = GateState::default();
         Ok(())

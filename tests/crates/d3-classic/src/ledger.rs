@@ -20,7 +20,11 @@ impl Ledger {
             *due += 1;
             return Ok(());
         }
-        let kind = if seq < *due { "came twice or late" } else { "came too early" };
+        let kind = if seq < *due {
+            "came twice or late"
+        } else {
+            "came too early"
+        };
         let fault = format!("from {from}: {seq} {kind}, due was {due}");
         *due = seq + 1;
         Err(fault)
@@ -41,7 +45,10 @@ pub struct Faults(Arc<Mutex<Vec<String>>>);
 impl Faults {
     /// Notes a fault.
     pub fn note(&self, fault: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(fault);
     }
 
     /// All faults so far, the first few in words; `None` if there are none.
@@ -52,6 +59,10 @@ impl Faults {
             return None;
         }
         let first: Vec<&str> = faults.iter().take(5).map(String::as_str).collect();
-        Some(format!("{} faults, first: {}", faults.len(), first.join("; ")))
+        Some(format!(
+            "{} faults, first: {}",
+            faults.len(),
+            first.join("; ")
+        ))
     }
 }

@@ -21,17 +21,29 @@ pub fn wait_for(what: &str, faults: &Faults, mut condition: impl FnMut() -> bool
     while !condition() {
         give_up_on_fault(what, faults);
         if start.elapsed() > PATIENCE {
-            panic!("{what}: not within {PATIENCE:?}; {}", state_of_the_collective());
+            panic!(
+                "{what}: not within {PATIENCE:?}; {}",
+                state_of_the_collective()
+            );
         }
         rounds += 1;
         // A look costs the machines a cache line: look often at first, then leave them the core.
-        if rounds < 1_000 { thread::yield_now() } else { thread::sleep(Duration::from_micros(200)) }
+        if rounds < 1_000 {
+            thread::yield_now()
+        } else {
+            thread::sleep(Duration::from_micros(200))
+        }
     }
     give_up_on_fault(what, faults);
 }
 
 /// Waits for the report of the last machine and compares it.
-pub(crate) fn wait_for_report(what: &str, receiver: &Receiver<TestMessage>, due: Totals, faults: &Faults) {
+pub(crate) fn wait_for_report(
+    what: &str,
+    receiver: &Receiver<TestMessage>,
+    due: Totals,
+    faults: &Faults,
+) {
     let start = Instant::now();
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
@@ -42,7 +54,10 @@ pub(crate) fn wait_for_report(what: &str, receiver: &Receiver<TestMessage>, due:
             Err(error) => {
                 give_up_on_fault(what, faults);
                 if start.elapsed() > PATIENCE {
-                    panic!("{what}: {error} after {PATIENCE:?}; {}", state_of_the_collective());
+                    panic!(
+                        "{what}: {error} after {PATIENCE:?}; {}",
+                        state_of_the_collective()
+                    );
                 }
             }
         }
@@ -51,7 +66,9 @@ pub(crate) fn wait_for_report(what: &str, receiver: &Receiver<TestMessage>, due:
 
 /// Connects the machine count to what a driver found before it began: exact, not at least.
 pub(crate) fn wait_for_machines(what: &str, count: usize, faults: &Faults) {
-    wait_for(&format!("{what}: {count} machines"), faults, || executor::get_machine_count() == count);
+    wait_for(&format!("{what}: {count} machines"), faults, || {
+        executor::get_machine_count() == count
+    });
 }
 
 fn give_up_on_fault(what: &str, faults: &Faults) {

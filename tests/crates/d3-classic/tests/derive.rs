@@ -42,11 +42,15 @@ mod hostile {
 fn defect_15_derive_needs_only_d3() {
     let (sender, receiver) = d3::core::machine_impl::channel();
     sender.send(Alone::Hello(1)).unwrap();
-    let Ok(Alone::Hello(number)) = receiver.recv_timeout(Duration::from_secs(1)) else { panic!("nothing came") };
+    let Ok(Alone::Hello(number)) = receiver.recv_timeout(Duration::from_secs(1)) else {
+        panic!("nothing came")
+    };
     assert_eq!(number, 1);
 
     let (sender, receiver) = d3::core::machine_impl::channel();
-    sender.send(hostile::Surrounded::Hello { number: 2 }).unwrap();
+    sender
+        .send(hostile::Surrounded::Hello { number: 2 })
+        .unwrap();
     sender.send(hostile::Surrounded::Bye).unwrap();
     drop(sender);
     assert_eq!(receiver.iter().map(hostile::number).sum::<u32>(), 2);
