@@ -114,7 +114,7 @@ fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
         },
         waker: AtomicWaker::new(),
     });
-    let cell = NonNull::from(Box::leak(cell)).cast::<MailboxCell<P>>();
+    let cell = cell::expose(cell).cast::<MailboxCell<P>>();
     // SAFETY: the header was made with one strong sender, and with the reference that a machine's token would hold: it
     // is the receiver's.
     unsafe {

@@ -1,7 +1,5 @@
 //! Parking a machine, and resuming it from elsewhere than its receiver.
 
-use std::ptr::NonNull;
-
 use super::ring::{self, Walk};
 use crate::cell::{Header, MemRef, Resumed, Scheduled};
 use crate::mailbox::{Announce, word};
@@ -67,7 +65,7 @@ pub(crate) fn resume_by_other(machine: &Header) {
     if machine.held.resume() == Resumed::Won {
         leave_list(machine);
         // SAFETY: the resume was won, so the token is ours.
-        crate::scheduler::requeue(unsafe { Scheduled::new(NonNull::from(machine)) });
+        crate::scheduler::requeue(unsafe { Scheduled::new(machine.cell()) });
     }
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, VTable,
+    expose,
 };
 use crate::backpressure::{self, Parked};
 use crate::id::MachineId;
@@ -223,7 +224,7 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
                 body: MaybeUninit::new(body),
             }),
         });
-        NonNull::from(Box::leak(cell)).cast()
+        expose(cell).cast()
     }
 
     unsafe fn wake(cell: NonNull<Header>) {

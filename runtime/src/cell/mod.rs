@@ -28,7 +28,7 @@ pub(crate) use edge::Edge;
 pub(crate) use held::{Held, Resumed};
 pub(crate) use lazy::LazyBox;
 pub(crate) use partners::Partners;
-pub(crate) use reference::{MemRef, Scheduled};
+pub(crate) use reference::{MemRef, Scheduled, expose};
 pub(crate) use registry::{Registry, RegistrySlot, next_free_id};
 pub(crate) use side::Side;
 
@@ -166,14 +166,22 @@ impl Header {
         self.side.get()
     }
 
+    /// A pointer to the whole cell, not just to the header's bytes: what references and tokens are made from.
+    pub(crate) fn cell(&self) -> NonNull<Self> {
+        let address = std::ptr::from_ref(self).addr();
+        let cell = std::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: the address of a reference is not null. Both places that allocate cells expose the provenance of the allocation.
+        unsafe { NonNull::new_unchecked(cell) }
+    }
+
     /// The mailbox without its type: for the steps that touch the words and no instruction.
     pub(crate) fn queue(&self) -> &Queue<()> {
-        let mailbox = std::ptr::from_ref(self).cast::<MailboxCell<()>>();
+        let mailbox = self.cell().cast::<MailboxCell<()>>();
         // SAFETY: every header is the first field of a `MailboxCell<P>`; `MailboxCell` and `Queue` are repr(C) and name P
         // behind pointers only, so that the layout up to and with the queue is the same for every P. The callers (all in
         // this crate: `tail`, `len`, `close`, `post_control`, `capacity`, `clear_control`) read and write the words and follow no
         // block pointer.
-        unsafe { &(*mailbox).queue }
+        unsafe { &(*mailbox.as_ptr()).queue }
     }
 
     /// Wakes the consumer if the step before took its IDLE away.
@@ -181,7 +189,7 @@ impl Header {
     pub(crate) fn wake(&self, owed: Wake) {
         if owed == Wake::Schedule {
             // SAFETY: the header is alive, and this caller took IDLE away: it owns the token.
-            unsafe { (self.vtable.wake)(NonNull::from(self)) }
+            unsafe { (self.vtable.wake)(self.cell()) }
         }
     }
 

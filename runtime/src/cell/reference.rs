@@ -8,6 +8,13 @@ use super::{Header, MailboxCell};
 use crate::mailbox::Wake;
 use crate::sync::{Ordering, fence};
 
+/// Leaks a new cell. Its provenance is exposed: see [`Header::cell`].
+pub(crate) fn expose<C>(cell: Box<C>) -> NonNull<C> {
+    let cell = NonNull::from(Box::leak(cell));
+    let _ = cell.as_ptr().expose_provenance();
+    cell
+}
+
 /// A memory reference: keeps the cell's memory, not the machine's life.
 pub(crate) struct MemRef(NonNull<Header>);
 
@@ -37,7 +44,7 @@ impl MemRef {
 
     pub(crate) fn of(header: &Header) -> Self {
         // SAFETY: a reference to a header exists only while its cell is alive.
-        unsafe { Self::new(NonNull::from(header)) }
+        unsafe { Self::new(header.cell()) }
     }
 
     /// # Safety

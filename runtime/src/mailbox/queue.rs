@@ -112,7 +112,9 @@ pub(crate) struct Queue<P> {
     /// The block that holds `head`, null while there is none. Written by the consumer, and under LOCK by the push
     /// that finds BARE.
     head_block: AtomicPtr<Block<P>>,
-    capacity: u64,
+    /// Never written again. Atomic all the same: `rest` runs on `&self` while another worker may already free the cell, and a plain
+    /// field behind a reference must not go away.
+    capacity: AtomicU64,
 }
 
 impl<P> Queue<P> {
@@ -128,12 +130,13 @@ impl<P> Queue<P> {
             limit: AtomicU64::new(capacity),
             head: AtomicU64::new(0),
             head_block: AtomicPtr::new(ptr::null_mut()),
-            capacity,
+            capacity: AtomicU64::new(capacity),
         }
     }
 
     pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
+        // Relaxed: a constant.
+        self.capacity.load(Ordering::Relaxed)
     }
 
     /// Instructions claimed and not yet read; exact only for a caller who knows that nobody pushes or pops.
@@ -204,7 +207,7 @@ impl<P> Queue<P> {
             if over {
                 match bound {
                     Bound::Capacity => return Err(Refused::Full(value)),
-                    Bound::Overflow(hard) if index - (limit - self.capacity) >= hard => {
+                    Bound::Overflow(hard) if index - (limit - self.capacity()) >= hard => {
                         return Err(Refused::Limit(value));
                     }
                     Bound::Below(index_end) if index >= index_end => {
@@ -450,14 +453,14 @@ impl<P> Queue<P> {
     pub(crate) fn next_limit(&self) -> u64 {
         self.head
             .load(Ordering::Relaxed)
-            .saturating_add(self.capacity)
+            .saturating_add(self.capacity())
     }
 
     /// Whether a quarter of the capacity was read since the limit was last published.
     #[inline]
     pub(crate) fn limit_is_stale(&self) -> bool {
         let unpublished = self.next_limit() - self.limit.load(Ordering::Relaxed);
-        unpublished > self.capacity / 4
+        unpublished > self.capacity() / 4
     }
 
     /// Clears CONTROL; the consumer looks at the lane afterwards, never before.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 
 use super::{Local, Pool};
 use crate::cell::{Header, MemRef};
@@ -59,7 +58,7 @@ pub(crate) struct InMachine(*const Header);
 impl InMachine {
     /// The caller keeps `machine` alive while the guard lives.
     pub(crate) fn enter(machine: &Header) -> Self {
-        Self(CURRENT.with(|current| current.machine.replace(machine)))
+        Self(CURRENT.with(|current| current.machine.replace(machine.cell().as_ptr())))
     }
 }
 
@@ -89,9 +88,9 @@ pub(crate) fn is_worker_of(pool: &Pool) -> bool {
 
 /// The local queue of this worker, if the pool is its own.
 #[inline]
-pub(super) fn with_local<R>(pool: &Arc<Pool>, found: impl FnOnce(&Local) -> R) -> Option<R> {
+pub(super) fn with_local<R>(pool: *const Pool, found: impl FnOnce(&Local) -> R) -> Option<R> {
     CURRENT.with(|current| {
-        if !ptr::eq(current.pool.get(), &raw const **pool) {
+        if !ptr::eq(current.pool.get(), pool) {
             return None;
         }
         // SAFETY: set together with the pool by `OnWorker`, which outlives neither.

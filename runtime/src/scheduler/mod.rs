@@ -192,41 +192,36 @@ impl Pool {
 /// injector of its pool.
 #[inline]
 pub(crate) fn schedule(machine: Scheduled) {
-    let header: *const crate::cell::Header = machine.header();
-    // SAFETY: the token keeps the cell alive until the machine has ended, and the pool is kept by the cell. Once the token is
-    // queued the cell may be gone at any time, so the pool's own reference is taken where it is used afterwards.
-    let Some(pool) = (unsafe { &*header }).pool() else {
-        return wake_by_table(machine);
-    };
-    let mut machine = Some(machine);
-    current::with_local(pool, |local| {
-        if let Some(machine) = machine.take() {
-            local.push_next_up(machine);
-        }
-    });
-    if let Some(machine) = machine {
-        // A reference of our own: as soon as the machine is in the queue it may run, end, and let go of the pool.
-        let pool = Arc::clone(pool);
-        pool.inject(machine);
-    }
+    queue(machine, Local::push_next_up);
 }
 
 /// Queues a machine that was held and is resumed: at the back, since others have waited meanwhile.
 pub(crate) fn requeue(machine: Scheduled) {
-    let header: *const crate::cell::Header = machine.header();
-    // SAFETY: as in `schedule`.
-    let Some(pool) = (unsafe { &*header }).pool() else {
+    queue(machine, Local::push_back_and_notify);
+}
+
+#[inline]
+fn queue(machine: Scheduled, locally: impl FnOnce(&Local, Scheduled)) {
+    // A bare pointer, to compare: once the token is queued, the machine may run, end and let go of cell and pool.
+    let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
         return wake_by_table(machine);
     };
     let mut machine = Some(machine);
     current::with_local(pool, |local| {
         if let Some(machine) = machine.take() {
-            local.push_back_and_notify(machine);
+            locally(local, machine);
         }
     });
     if let Some(machine) = machine {
-        let pool = Arc::clone(pool);
-        pool.inject(machine);
+        inject(machine);
+    }
+}
+
+fn inject(machine: Scheduled) {
+    match machine.header().pool().cloned() {
+        // Through a reference of our own: see above.
+        Some(pool) => pool.inject(machine),
+        None => wake_by_table(machine),
     }
 }
 
@@ -239,7 +234,7 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
             return wake_by_table(machine);
         };
         let mut machine = Some(machine);
-        current::with_local(&pool, |local| {
+        current::with_local(Arc::as_ptr(&pool), |local| {
             if let Some(machine) = machine.take() {
                 local.push_back(machine);
             }
