@@ -133,7 +133,7 @@ impl Runtime {
     }
 
     /// One more instruction set for a value: a mailbox and a run of its own. If the value fails behind one of its mailboxes it
-    /// ends behind all of them.
+    /// ends behind all of them in this runtime; a value that is connected to two runtimes is two machines.
     pub fn and_connect<T, P>(&self, machine: &Arc<T>) -> Sender<P>
     where
         T: Machine<P> + ?Sized + 'static,

@@ -79,7 +79,7 @@ impl Handle {
             .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
         let now = Instant::now();
         let deadline = deadline.map_or(now + tuning::END_GRACE, |deadline| deadline.max(now));
-        let last = deadline + tuning::END_GRACE;
+        let last = deadline.checked_add(tuning::END_GRACE).unwrap_or(deadline);
         // A machine that is being connected right now is in the registry before it is queued: look until all are gone.
         while pool.registry.len() > 0 && Instant::now() < last {
             if !pool.is_overdue() && Instant::now() >= deadline {

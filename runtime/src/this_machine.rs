@@ -113,9 +113,5 @@ pub fn runtime() -> Result<Runtime, NotHere> {
 /// Why the machine that runs on this thread ends: in `disconnected` and in destructors. None while it lives.
 pub fn end_reason() -> Option<EndReason> {
     let machine = scheduler::machine()?;
-    machine
-        .queue()
-        .tail()
-        .has(crate::mailbox::word::CLOSED)
-        .then(|| EndReason::of(&machine))
+    machine.held.is_ending().then(|| EndReason::of(&machine))
 }

@@ -22,6 +22,14 @@ pub struct SendFuture<P: Send + 'static> {
     state: State<P>,
 }
 
+/// An instruction that was taken back from the list of those who wait.
+enum TakenBack<P> {
+    /// It was still waiting.
+    InTime(P),
+    /// The mailbox had closed before.
+    Closed(P),
+}
+
 enum State<P> {
     Fresh(P),
     Waiting(u32),
@@ -40,12 +48,17 @@ impl<P: Send + 'static> SendFuture<P> {
 
     /// Gives up and takes the instruction back; None if it was delivered, or handed back already.
     pub fn into_inner(mut self) -> Option<P> {
-        self.take_back()
+        match self.take_back() {
+            Some(TakenBack::InTime(instruction) | TakenBack::Closed(instruction)) => {
+                Some(instruction)
+            }
+            None => None,
+        }
     }
 
-    fn take_back(&mut self) -> Option<P> {
+    fn take_back(&mut self) -> Option<TakenBack<P>> {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Fresh(instruction) => Some(instruction),
+            State::Fresh(instruction) => Some(TakenBack::InTime(instruction)),
             State::Waiting(key) => {
                 let cell = self.sender.cell();
                 let waiters = cell.waiters.get()?;
@@ -56,7 +69,8 @@ impl<P: Send + 'static> SendFuture<P> {
                 }
                 drop(list);
                 match who {
-                    Who::Waiting(instruction, _) | Who::Returned(instruction) => Some(instruction),
+                    Who::Waiting(instruction, _) => Some(TakenBack::InTime(instruction)),
+                    Who::Returned(instruction) => Some(TakenBack::Closed(instruction)),
                     Who::Machine(_) | Who::Delivered => None,
                 }
             }
@@ -192,7 +206,11 @@ pub(crate) fn block_on_send_until<P: Send + 'static>(
         }
         let now = Instant::now();
         if now >= deadline {
-            return Ok(future.into_inner());
+            return match future.take_back() {
+                Some(TakenBack::InTime(instruction)) => Ok(Some(instruction)),
+                Some(TakenBack::Closed(instruction)) => Err(SendError::Disconnected(instruction)),
+                None => Ok(None),
+            };
         }
         std::thread::park_timeout(deadline - now);
     }

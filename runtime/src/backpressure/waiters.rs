@@ -161,11 +161,10 @@ impl Released {
     }
 }
 
-/// Publishes the room that a machine has made; those who wait get it first.
+/// Publishes the room that a machine has made so far in an activation; those who wait get it first.
 ///
 /// While somebody waits, nothing is handed out above the low-water mark (half of the capacity): so a crowd is resumed in batches,
-/// and a thread is not woken for one slot at a time. Nobody is forgotten by that: an empty mailbox is below every mark, and a
-/// machine comes by again until it rests.
+/// and a thread is not woken for one slot at a time. Nobody is forgotten by that: the end of the activation calls [`make_room_now`].
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
@@ -177,11 +176,13 @@ pub(crate) unsafe fn make_room<P>(cell: &MailboxCell<P>) {
         }
         // SAFETY: the caller is the consumer.
         unsafe { serve_waiters(cell) };
+    } else {
+        queue.publish_limit();
     }
-    queue.publish_limit();
 }
 
-/// As [`make_room`], for a consumer that may not come by again: a thread or a future. Every slot counts.
+/// As [`make_room`], where the consumer may not come by again soon, or ever: a thread or a future that received, a machine at the end
+/// of an activation or about to park. Every slot counts.
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
@@ -189,7 +190,6 @@ pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
     if cell.queue.tail().has(word::WAITERS) {
         // SAFETY: the caller is the consumer.
         unsafe { serve_waiters(cell) };
-        cell.queue.publish_limit();
         return;
     }
     cell.queue.publish_limit();
@@ -243,6 +243,8 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
         if list.is_unlinked() {
             queue.clear_waiters();
         }
+        // Under the lock: who came to wait before is in the list, who comes later sees this limit.
+        queue.publish_limit();
     }
     released.finish();
 }

@@ -352,14 +352,14 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     }
                     if self.turn.is_over() {
                         self.turn.counters.exhausted.add(1);
-                        self.make_room();
+                        self.make_room_now();
                         return Outcome::Again;
                     }
                 }
                 Popped::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
-                    self.make_room();
+                    self.make_room_now();
                     return Outcome::Again;
                 }
                 Popped::Empty => {
@@ -392,7 +392,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             Rest::Rested => Some(Outcome::Gone),
             Rest::Closed => Some(self.end()),
             Rest::Waiters => {
-                self.make_room();
+                self.make_room_now();
                 // Some of them, at most its capacity, are released; the others get their turn when these have sent.
                 Some(Outcome::Again)
             }
@@ -409,6 +409,12 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn make_room(&mut self) {
         // SAFETY: the token makes us the consumer.
         unsafe { backpressure::make_room(self.mailbox()) };
+    }
+
+    /// The same at the end of an activation, where every slot counts.
+    fn make_room_now(&mut self) {
+        // SAFETY: the token makes us the consumer.
+        unsafe { backpressure::make_room_now(self.mailbox()) };
     }
 
     fn serve_control(&mut self) {
@@ -446,6 +452,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     #[cold]
     fn park_on_noted(&mut self) -> Option<Outcome> {
+        // Who waits for this machine's room may be whom it is about to wait for. Before the notes are taken: a waker in there may
+        // send, and note.
+        self.make_room_now();
         self.private().still_full = Some(Box::new(take_noted()));
         self.park_on_full()
     }
@@ -468,13 +477,15 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     counters.parks.add(1);
                     // Relaxed: a figure. Through a reference of our own: the machine may be running again.
                     me.side().parks.fetch_add(1, Ordering::Relaxed);
+                    // Before our own cell may go: dropping a receiver's cell may run user code that asks which machine it is in.
+                    drop(receiver);
                     return Some(Outcome::Gone);
                 }
                 Parked::NotNeeded => self.private().was_parked = false,
                 Parked::GaveWay => {
                     counters.ring_breaks.add(1);
                     self.private().was_parked = false;
-                    self.make_room();
+                    self.make_room_now();
                     return Some(Outcome::Again);
                 }
                 Parked::AskedToEnd => {
@@ -528,6 +539,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn end(&mut self) -> Outcome {
         // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
         let _ = self.mailbox().queue.close();
+        self.header().held.begin_end();
         backpressure::release_all(self.mailbox());
         drop(take_noted());
         self.private().still_full = None;
@@ -571,6 +583,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     self.turn.counters.dropped.add(1);
                     if !unwind::drop_user_value(instruction) {
                         self.turn.counters.panics.add(1);
+                    }
+                    // Destructors are user code, and there may be millions: others get their turn in between.
+                    if self.turn.is_over() {
+                        return Outcome::Again;
                     }
                 }
                 Popped::Unwritten => {

@@ -53,9 +53,21 @@ impl Edge {
     fn lock(&self) -> usize {
         let mut backoff = Backoff::new();
         loop {
+            // Relaxed: the compare-and-swap decides. Not `fetch_or`: a waiter that writes makes the owner's plain unlocking
+            // store wait for the line, and loom cannot order the two.
+            let before = self.0.load(Ordering::Relaxed);
             // Acquire: pairs with the Release stores of `set`, `take` and `follow`.
-            let before = self.0.fetch_or(LOCKED, Ordering::Acquire);
-            if before & LOCKED == 0 {
+            if before & LOCKED == 0
+                && self
+                    .0
+                    .compare_exchange(
+                        before,
+                        before | LOCKED,
+                        Ordering::Acquire,
+                        Ordering::Relaxed,
+                    )
+                    .is_ok()
+            {
                 return before;
             }
             backoff.wait();

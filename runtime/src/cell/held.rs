@@ -4,7 +4,8 @@ use crate::sync::{AtomicU8, Ordering};
 
 const FREE: u8 = 0;
 const PARKED: u8 = 1;
-const ENDED: u8 = 2;
+const ENDING: u8 = 2;
+const ENDED: u8 = 3;
 
 /// Whether the caller won the resume, and with it the duty to queue the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,17 @@ impl Held {
             Ok(_) => Resumed::Won,
             Err(_) => Resumed::Lost,
         }
+    }
+
+    /// The machine reads no more: `disconnected`, destructors and the unread are left.
+    pub(crate) fn begin_end(&self) {
+        // Relaxed: asked by the machine's own hooks, on the thread that stores it.
+        self.0.store(ENDING, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        // Relaxed: see `begin_end`.
+        self.0.load(Ordering::Relaxed) >= ENDING
     }
 
     /// The machine has ended: its token is void.

@@ -11,7 +11,7 @@ mod registry;
 mod side;
 
 #[cfg(all(test, loom))]
-mod model;
+pub(crate) mod model;
 
 use std::ptr::NonNull;
 use std::sync::Arc;

@@ -270,7 +270,7 @@ fn model_control_and_old_word() {
 /// The last sender closes behind another one's push, while the consumer rests: nothing lost, one end.
 #[test]
 fn model_close_by_last_sender() {
-    model("mailbox/close_by_last_sender", Some(3), || {
+    model("mailbox/close_by_last_sender", Some(2), || {
         let mailbox = Mailbox::new(UNBOUNDED);
         let senders = Arc::new(crate::sync::AtomicUsize::new(2));
         let producers: Vec<_> = (0..2)
@@ -312,7 +312,7 @@ fn model_close_at_any_moment() {
 /// Capacity 1: never two in the mailbox, and the room that the consumer makes is found.
 #[test]
 fn model_bound() {
-    model("mailbox/bound", Some(3), || {
+    model("mailbox/bound", Some(2), || {
         let mailbox = Mailbox::new(1);
         let producers: Vec<_> = (0..2)
             .map(|producer| {
@@ -342,7 +342,7 @@ fn model_bound() {
 /// The same, with the overflow of a machine next to a bounded producer: `end` and `limit` move while both push.
 #[test]
 fn model_bound_and_overflow() {
-    model("mailbox/bound_and_overflow", Some(3), || {
+    model("mailbox/bound_and_overflow", Some(2), || {
         let mailbox = Mailbox::new(1);
         mailbox.push(0, 0, Bound::Capacity);
         let a = spawn(&mailbox, |mailbox| {

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use super::block::Block;
 use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering, fence};
-use crate::tuning::UNWRITTEN_SPINS;
+use crate::tuning::{BLOCK_SLOTS, UNWRITTEN_SPINS};
 
 /// An unbounded mailbox: a capacity that the index never reaches.
 pub(crate) const UNBOUNDED: u64 = u64::MAX >> 8;
@@ -207,7 +207,7 @@ impl<P> Queue<P> {
             if over {
                 match bound {
                     Bound::Capacity => return Err(Refused::Full(value)),
-                    Bound::Overflow(hard) if index - (limit - self.capacity()) >= hard => {
+                    Bound::Overflow(hard) if self.length_at(index) >= hard => {
                         return Err(Refused::Limit(value));
                     }
                     Bound::Below(index_end) if index >= index_end => {
@@ -275,7 +275,13 @@ impl<P> Queue<P> {
         self.tail_block.store(block.as_ptr(), Ordering::Relaxed);
         self.block_end.store(block_end, Ordering::Relaxed);
         self.end.store(block_end.min(limit), Ordering::Relaxed);
-        self.step.store(step + 1, Ordering::Relaxed);
+        self.step
+            .store((step + 1).min(BLOCK_SLOTS.len() as u32), Ordering::Relaxed);
+    }
+
+    /// Relaxed: a head that is too old overstates the length by what is being read right now.
+    fn length_at(&self, index: u64) -> u64 {
+        index.saturating_sub(self.head.load(Ordering::Relaxed))
     }
 
     fn unlock(&self, locked: Tail) {

@@ -237,7 +237,7 @@ proptest! {
                     let index = head + plain.len() as u64;
                     let over = index >= limit;
                     let refused = over && match bound {
-                        Bound::Overflow(hard) => index - (limit - capacity) >= hard,
+                        Bound::Overflow(hard) => plain.len() as u64 >= hard,
                         _ => true,
                     };
                     match queue.push(next, bound) {

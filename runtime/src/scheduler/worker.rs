@@ -30,6 +30,8 @@ pub(super) struct Worker {
     searching: bool,
     /// What the watch saw of the others' turn counters at its last look.
     seen_turns: Vec<u64>,
+    /// A worker whose next-up slot is stuck behind a long `receive`.
+    stuck: Option<usize>,
 }
 
 impl Worker {
@@ -44,6 +46,7 @@ impl Worker {
             injector_first: true,
             searching: false,
             seen_turns,
+            stuck: None,
         }
     }
 
@@ -81,11 +84,12 @@ impl Worker {
             After::Gone => {}
             After::Again(machine) => {
                 self.local.push_back(machine);
-                if turn.waits_for_others && self.local.deque().len() == 1 {
+                let alone = self.local.deque().len() == 1;
+                if !alone && pool.workers() > 1 {
+                    self.local.pool.sleep.notify();
+                } else if alone && turn.waits_for_others {
                     // Nothing else to run here: the producer that was preempted needs the core more than we do.
                     std::thread::yield_now();
-                } else {
-                    self.local.pool.sleep.notify();
                 }
             }
         }
@@ -101,7 +105,7 @@ impl Worker {
         if (self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued())
             && let Some(machine) = self.local.remote().take_next_up()
         {
-            self.next_up_run += 1;
+            self.next_up_run = self.next_up_run.saturating_add(1);
             return Some(machine);
         }
         self.next_up_run = 0;
@@ -177,38 +181,48 @@ impl Worker {
         let pool = std::sync::Arc::clone(&self.local.pool);
         let was_searching = std::mem::replace(&mut self.searching, false);
         let watch = (pool.workers() > 1).then(|| pool.config.time_slice.max(WATCH_INTERVAL_MIN));
-        self.seen_turns.fill(u64::MAX);
+        for (seen, remote) in self.seen_turns.iter_mut().zip(&pool.remotes) {
+            *seen = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
+        }
         let begun_ns = pool.now_ns();
         let woken = pool.sleep.sleep(
             self.local.index,
             was_searching,
             watch,
             || pool.has_work(),
-            || self.rescue_stuck_slot(),
+            || self.sees_stuck_slot(),
         );
         self.searching = woken == Woken::Searching;
+        if woken == Woken::Watched {
+            self.rescue();
+        }
         self.counters().sleeps.add(1);
         self.counters().slept_ns.add(pool.now_ns() - begun_ns);
         self.injector_first = true;
     }
 
-    /// The watch's look: takes a machine out of the slot of a worker that has begun nothing since the last look.
-    fn rescue_stuck_slot(&mut self) -> bool {
-        let pool = &self.local.pool;
-        for (victim, seen) in self.seen_turns.iter_mut().enumerate() {
-            if victim == self.local.index {
-                continue;
-            }
-            let remote = &pool.remotes[victim];
+    /// The watch's look: whether a worker has begun nothing since the last look, and keeps a machine in its slot.
+    fn sees_stuck_slot(&mut self) -> bool {
+        let remotes = &self.local.pool.remotes;
+        for (victim, (seen, remote)) in self.seen_turns.iter_mut().zip(remotes).enumerate() {
             let turns = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
-            let stuck = *seen == turns && remote.has_next_up();
-            *seen = turns;
-            if stuck && let Some(machine) = remote.take_next_up() {
-                pool.counters[self.local.index].rescues.add(1);
-                self.local.push_back(machine);
+            if victim != self.local.index && *seen == turns && remote.has_next_up() {
+                self.stuck = Some(victim);
                 return true;
             }
+            *seen = turns;
         }
         false
+    }
+
+    /// Takes the machine out of the stuck slot; by now this worker counts as awake, so that no moment shows the machine nowhere.
+    fn rescue(&mut self) {
+        let Some(victim) = self.stuck.take() else {
+            return;
+        };
+        if let Some(machine) = self.local.pool.remotes[victim].take_next_up() {
+            self.counters().rescues.add(1);
+            self.local.push_back(machine);
+        }
     }
 }

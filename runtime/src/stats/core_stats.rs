@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use d3_derive::MachineImpl;
 
@@ -149,9 +149,10 @@ pub(crate) fn collect_reports(pool: &Pool, patience: Duration, mut visit: impl F
             Err(_) => visit(MachineInfo::of(&machine)),
         }
     });
-    let deadline = std::time::Instant::now() + patience;
+    // Longer than an hour is as good as for ever, and the clock can name it.
+    let deadline = Instant::now() + patience.min(Duration::from_secs(3600));
     for (machine, report) in asked {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         visit(
             report
                 .recv_timeout(left)

@@ -1,0 +1,66 @@
+//! An allocator that can count: the bytes that are requested and not given back.
+//!
+//! A binary that measures memory makes it its global allocator and switches it on. While it is off it costs one load per
+//! call, for everyone alike.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+static ON: AtomicBool = AtomicBool::new(false);
+static BYTES: AtomicI64 = AtomicI64::new(0);
+
+/// The system's allocator, counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counting;
+
+/// Starts to count.
+pub fn switch_on() {
+    ON.store(true, Ordering::SeqCst);
+}
+
+/// Bytes requested less bytes given back since [`switch_on`]: meaningful as a difference of two readings.
+pub fn bytes() -> i64 {
+    BYTES.load(Ordering::SeqCst)
+}
+
+#[inline]
+fn count(bytes: i64) {
+    // Relaxed: a sum publishes nothing.
+    if ON.load(Ordering::Relaxed) {
+        BYTES.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// No layout is larger than `isize::MAX`.
+fn size(layout: Layout) -> i64 {
+    layout.size() as i64
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged, and its answer back; counting touches two statics only.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(size(layout));
+        // SAFETY: the caller's promise about `layout` is the one that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(size(layout));
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-size(layout));
+        // SAFETY: `pointer` came from `System` with this layout, as the caller promises of this allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(new_size as i64 - size(layout));
+        // SAFETY: as for `dealloc`; the caller's promise about `new_size` is the one that `System` asks for.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the system says about this process. Linux only; elsewhere there is no answer.
+
+use std::fs;
+
+/// Bytes of memory that the process holds.
+pub fn resident_bytes() -> Option<u64> {
+    // The rollup walks the page tables; `status` may lag behind by pages that threads have not reported yet.
+    let text = fs::read_to_string("/proc/self/smaps_rollup")
+        .or_else(|_| fs::read_to_string("/proc/self/status"))
+        .ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Rss:").or(line.strip_prefix("VmRSS:")))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Processor time that all threads that are alive have used, in ns.
+pub fn processor_ns() -> Option<u64> {
+    let mut total = 0;
+    for thread in fs::read_dir("/proc/self/task").ok()? {
+        let path = thread.ok()?.path().join("schedstat");
+        // A thread that ends while we look takes its time with it.
+        let Ok(text) = fs::read_to_string(path) else {
+            continue;
+        };
+        let running: u64 = text.split_whitespace().next()?.parse().ok()?;
+        total += running;
+    }
+    Some(total)
+}
+
+/// The system's load over the last minute.
+pub fn load() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// The name of the processor.
+pub fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// Bytes of memory in the machine.
+pub fn memory_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The kernel's release.
+pub fn kernel() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(text.trim().to_owned())
+}

@@ -1,0 +1,120 @@
+//! Full mailboxes in awkward company.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, bounded, this_machine};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn runtime(workers: usize) -> Runtime {
+    Runtime::builder()
+        .workers(workers)
+        .build()
+        .expect("a few threads can be had")
+}
+
+#[derive(MachineImpl)]
+enum Cmd {
+    Triple(u32),
+}
+
+struct Tripler(Sender<u32>);
+impl MachineMut<Cmd> for Tripler {
+    fn receive(&mut self, Cmd::Triple(n): Cmd) {
+        for _ in 0..3 {
+            self.0.send(n).expect("the receiver lives");
+        }
+    }
+}
+
+/// A machine that is about to be parked gives out the room it has made: the thread that waits for it may be the one that
+/// would read what the machine waits for.
+#[test]
+fn a_machine_gives_room_before_it_is_parked() {
+    for workers in [1, 2] {
+        for _ in 0..100 {
+            let runtime = runtime(workers);
+            let (sender, receiver) = bounded(1);
+            let tripler = runtime
+                .machine(Tripler(sender))
+                .capacity(8)
+                .accepts::<Cmd>()
+                .connect();
+            let work = std::thread::spawn(move || {
+                for n in 0..9 {
+                    tripler.send(Cmd::Triple(n)).expect("it lives");
+                }
+                (0..27)
+                    .map(|_| receiver.recv_timeout(PATIENCE))
+                    .filter(Result::is_ok)
+                    .count()
+            });
+            assert_eq!(work.join().expect("it does not panic"), 27);
+        }
+    }
+}
+
+#[derive(MachineImpl)]
+enum Busy {
+    Loop,
+    Visit,
+}
+
+struct Spinner {
+    stop: Arc<AtomicBool>,
+    visits: Arc<AtomicUsize>,
+}
+impl MachineMut<Busy> for Spinner {
+    fn receive(&mut self, cmd: Busy) {
+        match cmd {
+            Busy::Visit => {
+                self.visits.fetch_add(1, Ordering::Relaxed);
+            }
+            Busy::Loop if self.stop.load(Ordering::Relaxed) => {}
+            Busy::Loop => {
+                let me = this_machine::sender::<Busy>().expect("inside").upgrade();
+                me.expect("the test holds a sender")
+                    .send(Busy::Loop)
+                    .expect("never at the hard limit");
+            }
+        }
+    }
+}
+
+/// A thread gets its turn at a mailbox that its own machine keeps nearly full for ever, and the machine never meets its hard
+/// limit, which is a matter of length, not of time.
+#[test]
+fn a_thread_is_not_starved_by_a_machine_that_feeds_itself() {
+    let runtime = Runtime::builder()
+        .workers(1)
+        .hard_limit(16)
+        .build()
+        .expect("a thread can be had");
+    let (stop, visits) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let spinner = Spinner {
+        stop: Arc::clone(&stop),
+        visits: Arc::clone(&visits),
+    };
+    let sender = runtime
+        .machine(spinner)
+        .capacity(4)
+        .accepts::<Busy>()
+        .connect();
+    for _ in 0..3 {
+        sender.send(Busy::Loop).expect("it lives");
+    }
+    for _ in 0..1_000 {
+        sender
+            .send_timeout(Busy::Visit, PATIENCE)
+            .expect("it gets its turn");
+    }
+    stop.store(true, Ordering::Relaxed);
+    runtime
+        .wait_idle(PATIENCE)
+        .expect("it rests once nobody feeds it");
+    assert_eq!(visits.load(Ordering::Relaxed), 1_000);
+    let total = runtime.stats().total();
+    assert_eq!(total.panics, 0);
+}
