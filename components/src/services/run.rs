@@ -45,7 +45,10 @@ pub fn run(settings: Settings, services: Services) -> Result<Stopped, ServicesEr
     }
     print(&running.table());
     let outcome = wait(&running, &signals, duration);
-    tracing::info!(reason = ?outcome, "stopping");
+    match &outcome {
+        Ok(reason) => tracing::info!(?reason, "stopping"),
+        Err(error) => tracing::error!(%error, "stopping"),
+    }
     let stopped = running.stop(STOP);
     print(&format!("{stopped}\n"));
     outcome.map(|_reason| stopped)
@@ -162,6 +165,7 @@ fn set_up_logging(settings: &Settings) {
     // Fails where the program has set up its own, which is then what counts.
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .with_writer(io::stderr)
         .try_init();
 }

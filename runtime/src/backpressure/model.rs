@@ -108,7 +108,7 @@ fn model_park_and_stop() {
 /// Park against a drain and a stop: one of three wins the resume.
 #[test]
 fn model_park_drain_and_stop() {
-    model("backpressure/park_drain_and_stop", Some(2), || {
+    model("backpressure/park_drain_and_stop", Some(3), || {
         let (m, r) = (machine(), receiver(2));
         let parker = parker(&m, &r);
         let stopped = m.reference();
@@ -193,12 +193,12 @@ fn model_ring_of_one() {
 
 #[test]
 fn model_ring_of_two() {
-    model("backpressure/ring_of_two", Some(3), || ring(2));
+    model("backpressure/ring_of_two", Some(2), || ring(2));
 }
 
 #[test]
 fn model_ring_of_three() {
-    model("backpressure/ring_of_three", Some(2), || ring(3));
+    model("backpressure/ring_of_three", Some(1), || ring(3));
 }
 
 /// A ring of two while one of its members is stopped: nobody is left parked who has a token owed.
@@ -303,25 +303,55 @@ fn model_thread_and_end() {
     });
 }
 
-/// A machine and a thread wait together: the machine parks while the thread's instruction is handed over.
+/// A machine waits already when a thread comes to wait too: both get their turn.
 #[test]
 fn model_machine_and_thread() {
-    model("backpressure/machine_and_thread", Some(2), || {
+    model("backpressure/machine_and_thread", Some(3), || {
         let (m, r) = (machine(), receiver(1));
-        let parker = parker(&m, &r);
+        let parked = park_on(m.reference(), r.reference());
+        assert_eq!(parked, Parked::Waiting);
         let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
         let thread = thread::spawn(move || {
             send_blocking(&sender, Item::new(&items)).expect("the receiver lives");
         });
         r.consume();
         r.finish([thread]);
-        let parked = parker.join().unwrap();
-        while r.has_token() {
-            r.consume();
-        }
         assert_resumed_once(&m, parked);
         assert_eq!(Tally::is(&r.tally.received), 2);
         assert_no_waiters(&r);
         clean_up([m], Some(r));
+    });
+}
+
+/// A thread that waits for room in a channel, whose receiver takes one instruction and never comes by again.
+#[test]
+fn model_thread_and_receiver() {
+    model("backpressure/thread_and_receiver", None, || {
+        let r = Subject::channel(1);
+        r.fill();
+        let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
+        let thread = thread::spawn(move || {
+            send_blocking(&sender, Item::new(&items)).expect("the receiver lives");
+        });
+        r.receive_once();
+        thread.join().unwrap();
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+    });
+}
+
+/// A machine that parks on a channel, whose receiver takes one instruction and never comes by again.
+#[test]
+fn model_park_and_receiver() {
+    model("backpressure/park_and_receiver", None, || {
+        let (m, r) = (machine(), Subject::channel(1));
+        r.fill();
+        let parker = parker(&m, &r);
+        r.receive_once();
+        let parked = parker.join().unwrap();
+        assert_resumed_once(&m, parked);
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+        clean_up([m], None);
     });
 }

@@ -14,10 +14,10 @@ use super::{
     ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn,
     VTable, expose, next_free_id,
 };
-use crate::backpressure::{self, make_room};
+use crate::backpressure::{self, make_room, make_room_now};
 use crate::mailbox::{Bound, Popped, Queue, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
-use crate::sync::{UnsafeCell, model};
+use crate::sync::{UnsafeCell, model, yield_now};
 
 /// An instruction that is counted while it exists.
 #[derive(Debug)]
@@ -89,18 +89,24 @@ pub(crate) struct Subject {
 }
 
 impl ModelCell {
-    const VTABLE: VTable = VTable {
-        is_machine: true,
-        run: Self::run,
-        wake: Self::wake,
-        park_on: backpressure::park_on::<Item>,
-        unlink_waiter: backpressure::unlink_machine::<Item>,
-        free: Self::free,
-        machine_type: || "model",
-        instruction_set: std::any::type_name::<Item>,
-        instruction_set_id: std::any::TypeId::of::<Item>,
-        shared_value: |_| std::ptr::null(),
-    };
+    const MACHINE: VTable = Self::table(true);
+    /// A receiver in a thread's hands: it may never come by again.
+    const CHANNEL: VTable = Self::table(false);
+
+    const fn table(is_machine: bool) -> VTable {
+        VTable {
+            is_machine,
+            run: Self::run,
+            wake: Self::wake,
+            park_on: backpressure::park_on::<Item>,
+            unlink_waiter: backpressure::unlink_machine::<Item>,
+            free: Self::free,
+            machine_type: || "model",
+            instruction_set: std::any::type_name::<Item>,
+            instruction_set_id: std::any::TypeId::of::<Item>,
+            shared_value: |_| std::ptr::null(),
+        }
+    }
 
     unsafe fn run(token: Scheduled, _turn: &mut Turn<'_>) -> super::After {
         super::After::Again(token)
@@ -173,8 +179,12 @@ pub(crate) unsafe fn consume(cell: NonNull<Header>) {
                     Rest::Rested => return,
                     // SAFETY: the token is ours.
                     Rest::Closed => return unsafe { end(cell) },
-                    // SAFETY: as above.
-                    Rest::Waiters => unsafe { make_room(&this.mailbox) },
+                    Rest::Waiters => {
+                        // SAFETY: as above.
+                        unsafe { make_room(&this.mailbox) };
+                        // Who won a resume from us has yet to unlink: a machine goes to the back of the queue.
+                        yield_now();
+                    }
                     Rest::Busy | Rest::Control => {}
                 }
             }
@@ -209,15 +219,19 @@ pub(crate) unsafe fn end(cell: NonNull<Header>) {
 impl Subject {
     /// A cell at rest (`idle`), or one whose token is the caller's.
     pub(crate) fn new(capacity: u64, idle: bool, runs: bool) -> Self {
+        Self::with_table(const { &ModelCell::MACHINE }, capacity, idle, runs)
+    }
+
+    /// A cell whose consumer is a thread, the caller's.
+    pub(crate) fn channel(capacity: u64) -> Self {
+        Self::with_table(const { &ModelCell::CHANNEL }, capacity, false, true)
+    }
+
+    fn with_table(table: &'static VTable, capacity: u64, idle: bool, runs: bool) -> Self {
         let tally = Arc::new(Tally::default());
         let cell = Box::new(ModelCell {
             mailbox: MailboxCell {
-                header: Header::new(
-                    const { &ModelCell::VTABLE },
-                    None,
-                    next_free_id(),
-                    RegistrySlot::NONE,
-                ),
+                header: Header::new(table, None, next_free_id(), RegistrySlot::NONE),
                 queue: Queue::new(capacity, idle),
                 waiters: LazyBox::new(),
                 hard_limit: UNBOUNDED,
@@ -266,6 +280,19 @@ impl Subject {
             // SAFETY: as above.
             unsafe { make_room(&this.mailbox) };
         }
+    }
+
+    /// Takes one instruction as a `Receiver` does, and may never come by again.
+    pub(crate) fn receive_once(&self) {
+        // SAFETY: a model's cell, kept by the sender.
+        let this = unsafe { self.header().cell().cast::<ModelCell>().as_ref() };
+        this.note_turn();
+        // SAFETY: the model is the consumer.
+        if let Popped::Item(_) = unsafe { this.mailbox.queue.pop_patiently() } {
+            this.tally.received.fetch_add(1, Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { make_room_now(&this.mailbox) };
     }
 
     /// Whether the consumer gave way: the token is the caller's.
