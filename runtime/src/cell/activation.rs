@@ -137,7 +137,7 @@ impl<'a> Turn<'a> {
             counters,
             budget: pool.config.budget,
             until_clock: 2,
-            stride: 2,
+            stride: 1,
             started_ns: 0,
             waits_for_others: false,
         }
@@ -145,7 +145,7 @@ impl<'a> Turn<'a> {
 
     /// Counts one instruction; true: the machine has had its share and gives way.
     ///
-    /// The clock is read after 2, 4, 8 … 32 instructions: two reads cost 55 ns, an instruction often less than ten, and an
+    /// The clock is read after 2, 3, 5, 9 … instructions, at most 32 apart: two reads cost 55 ns, an instruction often less than ten, and an
     /// activation of one instruction needs no clock at all. Where instructions prove long it is read after each.
     #[inline]
     fn is_over(&mut self) -> bool {
@@ -162,7 +162,10 @@ impl<'a> Turn<'a> {
         let now = self.pool.now_ns();
         let slice_ns = self.pool.config.time_slice.as_nanos() as u64;
         if self.started_ns == 0 {
+            // The next reading tells whether instructions are long, so it comes after one of them.
             self.started_ns = now;
+            self.until_clock = 1;
+            return false;
         }
         let used_ns = now - self.started_ns;
         self.stride = if used_ns > slice_ns / 4 {

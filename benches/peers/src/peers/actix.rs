@@ -75,12 +75,7 @@ impl Collective for Actix {
         made.recv().expect("the arbiter makes the actors")
     }
 
-    fn send_many<N: Node<Self>>(
-        &self,
-        to: &Addr<Shell<N>>,
-        instruction: Instruction,
-        times: u64,
-    ) {
+    fn send_many<N: Node<Self>>(&self, to: &Addr<Shell<N>>, instruction: Instruction, times: u64) {
         for _ in 0..times {
             to.do_send(Note(instruction));
         }

@@ -14,7 +14,11 @@ pub(crate) struct D301 {
 
 /// An instruction as an instruction of d3 0.1.3, whose derive takes only an enum of this crate.
 #[derive(Debug, MachineImpl)]
-pub(crate) enum Old {
+#[allow(
+    unreachable_pub,
+    reason = "the derive writes public types that name it"
+)]
+pub enum Old {
     /// The instruction.
     Run(Instruction),
 }

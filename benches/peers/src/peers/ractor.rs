@@ -14,18 +14,14 @@ pub(crate) struct Ractor {
 }
 
 /// A kind of actor; the node is its state.
-struct Shell<N>(PhantomData<N>);
+pub(crate) struct Shell<N>(PhantomData<N>);
 
 impl<N: Node<Ractor>> Actor for Shell<N> {
     type Msg = Instruction;
     type State = N;
     type Arguments = N;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Instruction>,
-        node: N,
-    ) -> Result<N, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Instruction>, node: N) -> Result<N, ActorProcessingErr> {
         Ok(node)
     }
 

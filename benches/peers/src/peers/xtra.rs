@@ -59,9 +59,7 @@ impl Collective for Xtra {
     ) -> Vec<Address<Shell<N>>> {
         let _inside = self.runtime.enter();
         (0..count)
-            .map(|index| {
-                xtra::spawn_tokio(Shell(make(index)), Mailbox::bounded(self.capacity))
-            })
+            .map(|index| xtra::spawn_tokio(Shell(make(index)), Mailbox::bounded(self.capacity)))
             .collect()
     }
 

@@ -1,0 +1,73 @@
+//! The results for programs.
+
+use serde_json::{Map, Value, json};
+
+use crate::machine::{Machine, versions};
+use crate::plan::Contender;
+use crate::results::{Results, Row};
+
+/// One object, indented, with a line break at its end.
+pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> String {
+    let versions: Map<String, Value> = versions()
+        .into_iter()
+        .map(|(package, version)| (package.to_owned(), version.into()))
+        .collect();
+    let rows: Vec<_> = results
+        .rows()
+        .into_iter()
+        .map(|row| render_row(results, row))
+        .collect();
+    let value = json!({
+        "machine": {
+            "date": machine.date,
+            "processor": machine.processor,
+            "cores": machine.cores,
+            "memory_bytes": machine.memory,
+            "kernel": machine.kernel,
+            "load_at_start": machine.load,
+        },
+        "versions": versions,
+        "workers": results.workers(),
+        "quick": quick,
+        "rows": rows,
+    });
+    // `{:#}` of a value cannot fail: all keys are strings.
+    format!("{value:#}\n")
+}
+
+fn render_row(results: &Results, row: Row) -> Value {
+    let contenders: Map<String, Value> = results
+        .contenders()
+        .into_iter()
+        .filter(|contender| row.workload.takes(*contender))
+        .map(|contender| {
+            let value = render_cell(results, row, contender);
+            (contender.to_string(), value)
+        })
+        .collect();
+    let best = results.best_peer(row);
+    json!({
+        "workload": row.workload.to_string(),
+        "what": row.metric.title,
+        "unit": row.metric.unit,
+        "more_is_better": row.metric.more_is_better,
+        "best_peer": best.map(|best| best.to_string()),
+        "d3_to_best_peer": best.and_then(|best| results.ratio(row, Contender::D3, best)),
+        "contenders": contenders,
+    })
+}
+
+fn render_cell(results: &Results, row: Row, contender: Contender) -> Value {
+    let cell = results.cell(row, contender);
+    let target = row.workload.target(row.index, contender);
+    json!({
+        "median": cell.as_ref().map(|cell| cell.median),
+        "least": cell.as_ref().map(|cell| cell.least),
+        "most": cell.as_ref().map(|cell| cell.most),
+        "rounds": cell.map(|cell| cell.rounds),
+        "d3_is_better_by": results.ratio(row, Contender::D3, contender),
+        "must": target.map(|target| target.must),
+        "reach": target.map(|target| target.reach),
+        "note": results.note(row.workload, contender),
+    })
+}

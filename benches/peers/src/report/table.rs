@@ -1,0 +1,221 @@
+//! Tables of medians, of ratios and of targets, as Markdown that a terminal shows well.
+
+use std::fmt::Write;
+
+use super::QUICK;
+use crate::machine::{Machine, versions};
+use crate::plan::Contender;
+use crate::results::{Results, Row, figure};
+
+/// What stands where there is nothing.
+const NOTHING: &str = "–";
+
+/// All tables.
+pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{}", machine.line());
+    let packages: Vec<_> = versions()
+        .into_iter()
+        .map(|(package, version)| format!("{package} {version}"))
+        .collect();
+    let _ = writeln!(
+        text,
+        "{} workers; {}",
+        results.workers(),
+        packages.join(", ")
+    );
+    if quick {
+        let _ = writeln!(text, "{QUICK}");
+    }
+    let _ = writeln!(text, "\nMedians\n\n{}", medians(results));
+    let _ = writeln!(
+        text,
+        "How many times better d3 is, medians of the ratios within each round\n\n{}",
+        ratios(results)
+    );
+    let targets = targets(results);
+    if !targets.is_empty() {
+        let _ = writeln!(text, "Targets\n\n{targets}");
+    }
+    text.push_str(&notes(results));
+    text
+}
+
+fn medians(results: &Results) -> String {
+    let contenders = results.contenders();
+    let mut lines = vec![head(&["what", "unit"], &contenders)];
+    for row in results.rows() {
+        let mut line = vec![row.metric.title.to_owned(), row.metric.unit.to_owned()];
+        line.extend(
+            contenders
+                .iter()
+                .map(|contender| median(results, row, *contender)),
+        );
+        lines.push(line);
+    }
+    grid(&lines, 2)
+}
+
+fn median(results: &Results, row: Row, contender: Contender) -> String {
+    let value = results
+        .cell(row, contender)
+        .map_or_else(|| NOTHING.to_owned(), |cell| figure(cell.median));
+    if results.note(row.workload, contender).is_some() {
+        // The notes below say why.
+        value + " !"
+    } else {
+        value
+    }
+}
+
+fn ratios(results: &Results) -> String {
+    let contenders: Vec<_> = results
+        .contenders()
+        .into_iter()
+        .filter(|contender| *contender != Contender::D3)
+        .collect();
+    let mut lines = vec![head(&["d3 to …", "best peer", "to best"], &contenders)];
+    for row in results
+        .rows()
+        .into_iter()
+        .filter(|row| row.metric.has_ratio)
+    {
+        let best = results.best_peer(row);
+        let mut line = vec![
+            row.metric.title.to_owned(),
+            best.map_or_else(|| NOTHING.to_owned(), |best| best.to_string()),
+            ratio(results, row, best),
+        ];
+        line.extend(
+            contenders
+                .iter()
+                .map(|contender| ratio(results, row, Some(*contender))),
+        );
+        lines.push(line);
+    }
+    grid(&lines, 2)
+}
+
+fn ratio(results: &Results, row: Row, theirs: Option<Contender>) -> String {
+    theirs
+        .and_then(|theirs| results.ratio(row, Contender::D3, theirs))
+        .map_or_else(|| NOTHING.to_owned(), |ratio| figure(ratio) + " ×")
+}
+
+/// One line for each target that a contender of ours has. Empty if there is none.
+fn targets(results: &Results) -> String {
+    let titles = ["what", "who", "unit", "found", "must", "reach", "verdict"];
+    let mut lines = vec![titles.map(str::to_owned).to_vec()];
+    for row in results.rows() {
+        for contender in results.contenders() {
+            lines.extend(target(results, row, contender));
+        }
+    }
+    if lines.len() == 1 {
+        return String::new();
+    }
+    grid(&lines, 3)
+}
+
+fn target(results: &Results, row: Row, contender: Contender) -> Option<Vec<String>> {
+    let target = row.workload.target(row.index, contender)?;
+    let found = results.cell(row, contender)?.median;
+    let below_a_peer = results
+        .best_peer(row)
+        .and_then(|best| results.ratio(row, contender, best))
+        .is_some_and(|ratio| ratio < 1.0);
+    let mut verdict = if row.metric.reaches(found, target.reach) {
+        "reached".to_owned()
+    } else if row.metric.reaches(found, target.must) {
+        "must".to_owned()
+    } else {
+        "MISSED".to_owned()
+    };
+    if below_a_peer {
+        verdict.push_str(", BELOW A PEER");
+    }
+    Some(vec![
+        row.metric.title.to_owned(),
+        contender.to_string(),
+        row.metric.unit.to_owned(),
+        figure(found),
+        figure(target.must),
+        figure(target.reach),
+        verdict,
+    ])
+}
+
+/// What is to be said beside the figures; empty if there is nothing.
+fn notes(results: &Results) -> String {
+    let mut text = String::new();
+    for (workload, contender) in results.pairs() {
+        if let Some(note) = results.note(*workload, *contender) {
+            let _ = writeln!(text, "! {workload}, {contender}: {note}");
+        }
+    }
+    text
+}
+
+fn head(titles: &[&str], contenders: &[Contender]) -> Vec<String> {
+    let contenders = contenders.iter().map(ToString::to_string);
+    titles
+        .iter()
+        .map(|title| (*title).to_owned())
+        .chain(contenders)
+        .collect()
+}
+
+/// A Markdown table with aligned columns; the first `left` are words, the others figures.
+fn grid(lines: &[Vec<String>], left: usize) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(3)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        text.push('|');
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let _ = if column < left {
+                write!(text, " {cell:<width$} |")
+            } else {
+                write!(text, " {cell:>width$} |")
+            };
+        }
+        text.push('\n');
+        if index == 0 {
+            text.push('|');
+            for (column, width) in widths.iter().enumerate() {
+                let dashes = "-".repeat(*width);
+                let _ = if column < left {
+                    write!(text, " {dashes} |")
+                } else {
+                    write!(text, " {dashes}:|")
+                };
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_aligned() {
+        let lines =
+            [["who", "µs"], ["a peer", "1.50"]].map(|line| line.map(str::to_owned).to_vec());
+        assert_eq!(
+            grid(&lines, 1),
+            "| who    |   µs |\n| ------ | ----:|\n| a peer | 1.50 |\n"
+        );
+    }
+}
