@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use ::loom::thread;
 
 use super::{Parked, park};
-use crate::cell::model::{Item, Subject, Tally};
+use crate::cell::model::{Item, Subject, Tally, touch};
 use crate::cell::{EndCode, MemRef};
 use crate::mailbox::word;
 use crate::sender::Sender;
@@ -32,8 +32,13 @@ fn machine() -> Subject {
 
 /// The parker's step, and what it leads to.
 fn park_on(me: MemRef, receiver: MemRef) -> Parked {
+    touch(&me);
     // SAFETY: the model has the token of `me` and touches nothing else of it.
-    unsafe { park(&me, &receiver) }
+    let parked = unsafe { park(&me, &receiver) };
+    if parked != Parked::Waiting {
+        touch(&me);
+    }
+    parked
 }
 
 /// The token is in one place: with the parker, or with the one party that resumed the machine.

@@ -1,90 +1,25 @@
-//! One run of a machine: control lane, instructions, parking, rest, end.
+//! One run of a machine: control lane, instructions, parking, rest. Its end is told in `ending.rs`.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::{
-    ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, VTable,
-    expose,
+    Body, ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled,
+    Turn, VTable, expose,
 };
 use crate::backpressure::{self, Parked};
 use crate::id::MachineId;
-use crate::machine::{Machine, MachineMut};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
-use crate::stats::{Counters, MachineInfo};
-use crate::sync::{Ordering, fence, lock};
+use crate::stats::MachineInfo;
+use crate::sync::Ordering;
 use crate::unwind;
-
-/// A machine's value behind its mailbox: owned, or shared with other mailboxes.
-pub(crate) trait Body<P>: Send + 'static {
-    fn receive(&mut self, instruction: P);
-    fn connected(&mut self, id: Uuid);
-    fn disconnected(&mut self);
-    /// The address of a value that other mailboxes may share.
-    fn shared_value(&self) -> *const ();
-    fn type_name() -> &'static str;
-}
-
-/// A `MachineMut`, by value: it lives in the cell.
-pub(crate) struct Owned<T>(pub(crate) T);
-
-/// A `Machine`, shared with its creator and with other mailboxes of the same value.
-pub(crate) struct Shared<T: ?Sized>(pub(crate) Arc<T>);
-
-impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
-    #[inline]
-    fn receive(&mut self, instruction: P) {
-        self.0.receive(instruction);
-    }
-
-    fn connected(&mut self, id: Uuid) {
-        self.0.connected(id);
-    }
-
-    fn disconnected(&mut self) {
-        self.0.disconnected();
-    }
-
-    fn shared_value(&self) -> *const () {
-        std::ptr::null()
-    }
-
-    fn type_name() -> &'static str {
-        std::any::type_name::<T>()
-    }
-}
-
-impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
-    #[inline]
-    fn receive(&mut self, instruction: P) {
-        self.0.receive(instruction);
-    }
-
-    fn connected(&mut self, id: Uuid) {
-        self.0.connected(id);
-    }
-
-    fn disconnected(&mut self) {
-        self.0.disconnected();
-    }
-
-    fn shared_value(&self) -> *const () {
-        Arc::as_ptr(&self.0).cast()
-    }
-
-    fn type_name() -> &'static str {
-        std::any::type_name::<T>()
-    }
-}
 
 /// How far a machine's life has come. Known to the holder of the token only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// `connected` was not called yet.
     Fresh,
     /// It reads instructions.
@@ -94,8 +29,8 @@ enum Stage {
 }
 
 /// What only the holder of the run token touches.
-struct Private<B> {
-    stage: Stage,
+pub(super) struct Private<B> {
+    pub(super) stage: Stage,
     /// Whether the machine was parked when it gave its token away, for the statistics.
     was_parked: bool,
     /// Full receivers that are still to be parked on: the rest of a `receive` that met several.
@@ -103,8 +38,8 @@ struct Private<B> {
         clippy::box_collection,
         reason = "one word in a cell that rarely needs it"
     )]
-    still_full: Option<Box<Vec<MemRef>>>,
-    body: MaybeUninit<B>,
+    pub(super) still_full: Option<Box<Vec<MemRef>>>,
+    pub(super) body: MaybeUninit<B>,
 }
 
 /// A machine's cell: what its senders see, then what its worker sees.
@@ -112,70 +47,9 @@ struct Private<B> {
 pub(crate) struct MachineCell<P, B> {
     mailbox: MailboxCell<P>,
     /// The address of a value that other mailboxes may share, and whether this one joined it later; null: owned.
-    shared_value: *const (),
-    joined: bool,
+    pub(super) shared_value: *const (),
+    pub(super) joined: bool,
     private: UnsafeCell<Private<B>>,
-}
-
-/// What the worker hands to an activation.
-pub(crate) struct Turn<'a> {
-    pool: &'a Pool,
-    counters: &'a Counters,
-    budget: usize,
-    /// Instructions until the clock is read again, and the stride after that.
-    until_clock: usize,
-    stride: usize,
-    started_ns: u64,
-    /// The machine gave way because a producer has not written what it claimed.
-    pub(crate) waits_for_others: bool,
-}
-
-impl<'a> Turn<'a> {
-    pub(crate) fn new(pool: &'a Pool, counters: &'a Counters) -> Self {
-        Self {
-            pool,
-            counters,
-            budget: pool.config.budget,
-            until_clock: 2,
-            stride: 1,
-            started_ns: 0,
-            waits_for_others: false,
-        }
-    }
-
-    /// Counts one instruction; true: the machine has had its share and gives way.
-    ///
-    /// The clock is read after 2, 3, 5, 9 … instructions, at most 32 apart: two reads cost 55 ns, an instruction often less than ten, and an
-    /// activation of one instruction needs no clock at all. Where instructions prove long it is read after each.
-    #[inline]
-    fn is_over(&mut self) -> bool {
-        self.budget -= 1;
-        if self.budget == 0 {
-            return true;
-        }
-        self.until_clock -= 1;
-        self.until_clock == 0 && self.slice_is_over()
-    }
-
-    #[cold]
-    fn slice_is_over(&mut self) -> bool {
-        let now = self.pool.now_ns();
-        let slice_ns = self.pool.config.time_slice.as_nanos() as u64;
-        if self.started_ns == 0 {
-            // The next reading tells whether instructions are long, so it comes after one of them.
-            self.started_ns = now;
-            self.until_clock = 1;
-            return false;
-        }
-        let used_ns = now - self.started_ns;
-        self.stride = if used_ns > slice_ns / 4 {
-            1
-        } else {
-            (self.stride * 2).min(32)
-        };
-        self.until_clock = self.stride;
-        used_ns >= slice_ns
-    }
 }
 
 /// What became of the token.
@@ -273,7 +147,7 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
 }
 
 /// What an activation did with the token.
-enum Outcome {
+pub(super) enum Outcome {
     /// Gave it away: the cell may be running elsewhere, or be freed.
     Gone,
     /// Kept it, and wants another turn.
@@ -282,9 +156,9 @@ enum Outcome {
     Ended,
 }
 
-struct Activation<'a, 'turn, P, B> {
-    cell: &'a MachineCell<P, B>,
-    turn: &'a mut Turn<'turn>,
+pub(super) struct Activation<'a, 'turn, P, B> {
+    pub(super) cell: &'a MachineCell<P, B>,
+    pub(super) turn: &'a mut Turn<'turn>,
 }
 
 impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
@@ -294,16 +168,16 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         clippy::mut_from_ref,
         reason = "the run token is the exclusive right; see SAFETY"
     )]
-    fn private(&mut self) -> &mut Private<B> {
+    pub(super) fn private(&mut self) -> &mut Private<B> {
         // SAFETY: an activation holds the one run token, and `&mut self` makes this the only borrow through it.
         unsafe { &mut *self.cell.private.get() }
     }
 
-    fn mailbox(&self) -> &MailboxCell<P> {
+    pub(super) fn mailbox(&self) -> &MailboxCell<P> {
         &self.cell.mailbox
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         &self.cell.mailbox.header
     }
 
@@ -519,111 +393,5 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             // Relaxed: as above.
             side.parked_ns.fetch_add(parked, Ordering::Relaxed);
         }
-    }
-
-    // ---- the end ----
-
-    fn fail_with(&mut self, code: EndCode, message: Arc<str>) {
-        tracing::error!(
-            machine = (self.header().vtable.machine_type)(),
-            id = %self.header().id,
-            %message,
-            "a machine failed; it ends, the runtime goes on"
-        );
-        if code == EndCode::Panicked {
-            self.turn.counters.panics.add(1);
-        }
-        if self.header().set_end_code(code) {
-            lock(&self.header().side().end).message = Some(message);
-        }
-    }
-
-    /// Ends the machine: refuses what comes, lets everybody go who waits, calls the hook, drops the value.
-    fn end(&mut self) -> Outcome {
-        // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
-        let _ = self.mailbox().queue.close();
-        self.header().held.begin_end();
-        backpressure::release_all(self.mailbox());
-        drop(take_noted());
-        self.private().still_full = None;
-        // SAFETY: the stage is Alive, so the body is there.
-        let body = unsafe { self.private().body.assume_init_mut() };
-        let result = unwind::user_code(|| body.disconnected());
-        if let Err(message) = result {
-            self.fail_with(EndCode::Panicked, message);
-        }
-        let code = self.header().end_code();
-        if matches!(code, EndCode::Panicked | EndCode::Failed) {
-            self.end_partners();
-        }
-        self.private().stage = Stage::Leaving;
-        let body = &mut self.private().body;
-        // SAFETY: the body is there, and the stage says that it will not be touched again.
-        let dropped = unwind::user_code(|| unsafe { body.assume_init_drop() });
-        if let Err(message) = dropped {
-            self.fail_with(EndCode::Panicked, message);
-        }
-        self.drain_rest()
-    }
-
-    /// Promise 7: a panic ends the value with all its mailboxes.
-    fn end_partners(&self) {
-        let value = self.cell.shared_value;
-        if !value.is_null() {
-            self.turn
-                .pool
-                .partners
-                .end_all(value, self.header(), &self.turn.pool.registry);
-        }
-    }
-
-    /// Drops what was left unread, and waits for claims in flight by going to the back of the queue.
-    fn drain_rest(&mut self) -> Outcome {
-        loop {
-            // SAFETY: the token makes us the consumer.
-            match unsafe { self.mailbox().queue.pop_patiently() } {
-                Popped::Item(instruction) => {
-                    self.turn.counters.dropped.add(1);
-                    if !unwind::drop_user_value(instruction) {
-                        self.turn.counters.panics.add(1);
-                    }
-                    // Destructors are user code, and there may be millions: others get their turn in between.
-                    if self.turn.is_over() {
-                        return Outcome::Again;
-                    }
-                }
-                Popped::Unwritten => {
-                    self.turn.counters.unwritten.add(1);
-                    self.turn.waits_for_others = true;
-                    return Outcome::Again;
-                }
-                Popped::Empty => break,
-            }
-        }
-        self.leave();
-        Outcome::Ended
-    }
-
-    /// The last act: the machine is no more.
-    fn leave(&mut self) {
-        let header = self.header();
-        self.turn.counters.ended.add(1);
-        if self.cell.joined {
-            self.turn.pool.partners.leave(self.cell.shared_value);
-        }
-        self.turn.pool.registry.leave(header.slot);
-        // Who waits for the end hears of it last, when count and hooks are done.
-        header.freeze_end_code();
-        header.held.end();
-        // SeqCst: pairs with the fence in `MachineHandle`'s wait: either this look finds the side box with the watcher, or
-        // the watcher finds the end.
-        fence(Ordering::SeqCst);
-        self.turn.pool.release_workers_if_abandoned();
-        let Some(side) = header.side_if_any() else {
-            return;
-        };
-        // A report that was asked for too late: its asker hears that nobody will answer.
-        drop(header.take_control());
-        side.wake_watchers();
     }
 }

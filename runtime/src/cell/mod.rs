@@ -1,14 +1,17 @@
 #![doc = include_str!("README.md")]
 
 mod activation;
+mod body;
 mod control;
 mod edge;
+mod ending;
 mod held;
 mod lazy;
 mod partners;
 mod reference;
 mod registry;
 mod side;
+mod turn;
 
 #[cfg(all(test, loom))]
 pub(crate) mod model;
@@ -22,7 +25,8 @@ use crate::mailbox::{Queue, Wake};
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
-pub(crate) use activation::{After, Body, MachineCell, Owned, Shared, Turn};
+pub(crate) use activation::{After, MachineCell};
+pub(crate) use body::{Body, Owned, Shared};
 pub(crate) use control::ControlMessage;
 pub(crate) use edge::Edge;
 pub(crate) use held::{Held, Resumed};
@@ -31,6 +35,7 @@ pub(crate) use partners::Partners;
 pub(crate) use reference::{MemRef, Scheduled, expose};
 pub(crate) use registry::{Registry, RegistrySlot, next_free_id};
 pub(crate) use side::Side;
+pub(crate) use turn::Turn;
 
 /// What can be done with a cell without knowing its types.
 pub(crate) struct VTable {

@@ -116,6 +116,7 @@ impl ModelCell {
         // SAFETY: the caller hands the token over, which keeps the cell alive.
         let this = unsafe { cell.cast::<Self>().as_ref() };
         this.tally.wakes.fetch_add(1, Relaxed);
+        this.note_turn();
         if this.runs {
             // SAFETY: the token is ours.
             unsafe { consume(cell) };
@@ -140,6 +141,12 @@ impl ModelCell {
             .control
             .fetch_add(self.mailbox.header.take_control().len(), Relaxed);
     }
+}
+
+/// What the holder of the token of a [`ModelCell`] does: it touches what is its own.
+pub(crate) fn touch(cell: &Header) {
+    // SAFETY: a model's cell, and alive: it is borrowed.
+    unsafe { cell.cell().cast::<ModelCell>().as_ref() }.note_turn();
 }
 
 /// The consumer: what an activation does, without user code, until it rests, gives way or has ended.
