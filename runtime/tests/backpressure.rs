@@ -118,3 +118,62 @@ fn a_thread_is_not_starved_by_a_machine_that_feeds_itself() {
     let total = runtime.stats().total();
     assert_eq!(total.panics, 0);
 }
+
+#[derive(MachineImpl)]
+enum Gate {
+    Item,
+}
+
+#[derive(MachineImpl)]
+enum Feed {
+    Fill(u32),
+    Done,
+}
+
+/// A machine that is stopped lets everybody go who is parked on it, also where it has made no room at all.
+#[test]
+fn a_machine_parked_on_one_that_is_stopped_goes_on() {
+    let runtime = runtime(2);
+    let (entered, is_inside) = bounded(1);
+    let (release, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = std::sync::Mutex::new(may_go);
+    let (_, gate) = runtime.connect_with_capacity(
+        move |Gate::Item: Gate| {
+            entered.send(()).expect("the test waits");
+            may_go
+                .lock()
+                .expect("one machine")
+                .recv()
+                .expect("the test lets it go");
+        },
+        4,
+    );
+    gate.send(Gate::Item).expect("it lives");
+    is_inside.recv().expect("it runs");
+
+    let (done, is_done) = bounded(1);
+    let to_gate = gate.clone();
+    let (_, feeder) = runtime.connect(move |cmd: Feed| match cmd {
+        Feed::Fill(count) => {
+            (0..count).for_each(|_| {
+                to_gate
+                    .send(Gate::Item)
+                    .expect("a machine may overfill it once")
+            });
+        }
+        Feed::Done => done.send(()).expect("the test waits"),
+    });
+    feeder.send(Feed::Fill(12)).expect("it lives");
+    feeder.send(Feed::Done).expect("it lives");
+    let parked = || runtime.machines().iter().any(|machine| machine.parked);
+    let begun = std::time::Instant::now();
+    while !parked() {
+        assert!(begun.elapsed() < PATIENCE, "the feeder is parked");
+        std::thread::yield_now();
+    }
+
+    gate.handle().stop();
+    release.send(()).expect("it waits");
+    is_done.recv_timeout(PATIENCE).expect("the feeder goes on");
+    assert!(gate.is_disconnected());
+}
