@@ -10,10 +10,13 @@ use d3_runtime::{Receiver, Sender, bounded, unbounded};
 /// What a mailbox holds in these benches.
 const CAPACITY: usize = 256;
 
+/// Both ends of a mailbox.
+type Mailbox = (Sender<u64>, Receiver<u64>);
+
 /// The mailbox alone: no machine, no second thread, nothing in the way.
 fn mailbox(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mailbox, one thread");
-    let mailboxes: [(&str, (Sender<u64>, Receiver<u64>)); 2] =
+    let mailboxes: [(&str, Mailbox); 2] =
         [("bounded", bounded(CAPACITY)), ("unbounded", unbounded())];
     for (name, (sender, receiver)) in mailboxes {
         group.throughput(Throughput::Elements(1));

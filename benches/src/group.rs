@@ -1,15 +1,26 @@
 //! The nodes of one workload: connected, wired, sent to in waves, ended, counted.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::collective::{Collective, Instruction, Node, Setup};
 use crate::finish::Finish;
-use crate::tally::{Account, CountError, Tally};
+use crate::tally::{Account, CountError, Tally, wait_for};
+
+/// How long the nodes may take to find each other.
+const WIRE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the nodes of a workload find each other. Addresses cannot be there before the nodes are, so each node takes what it
 /// needs when it receives [`Instruction::Wire`].
-pub struct Directory<A>(Arc<Mutex<Option<Arc<Vec<A>>>>>);
+#[derive(Debug)]
+pub struct Directory<A>(Arc<Entries<A>>);
+
+#[derive(Debug)]
+struct Entries<A> {
+    all: Mutex<Option<Arc<Vec<A>>>>,
+    readers: AtomicUsize,
+}
 
 impl<A> Clone for Directory<A> {
     fn clone(&self) -> Self {
@@ -19,17 +30,21 @@ impl<A> Clone for Directory<A> {
 
 impl<A> Default for Directory<A> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Entries {
+            all: Mutex::new(None),
+            readers: AtomicUsize::new(0),
+        }))
     }
 }
 
 impl<A> Directory<A> {
-    /// All addresses, in the order in which the nodes were made.
+    /// All addresses, in the order in which the nodes were made. Each node asks once.
     ///
     /// # Panics
     /// Before it is filled.
     pub fn all(&self) -> Arc<Vec<A>> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.readers.fetch_add(1, Ordering::Relaxed);
         Arc::clone(
             entries
                 .as_ref()
@@ -39,11 +54,16 @@ impl<A> Directory<A> {
 
     fn set(&self, entries: Option<Arc<Vec<A>>>) {
         let old = std::mem::replace(
-            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *self.0.all.lock().unwrap_or_else(PoisonError::into_inner),
             entries,
         );
         // Outside of the lock: this may be what ends nodes, and on this very thread.
         drop(old);
+    }
+
+    /// How many nodes have asked.
+    fn readers(&self) -> usize {
+        self.0.readers.load(Ordering::Relaxed)
     }
 }
 
@@ -94,9 +114,7 @@ pub struct Group<C: Collective, N: Node<C>> {
 }
 
 impl<C: Collective, N: Node<C>> Group<C, N> {
-    /// Starts a collective, connects `count` nodes and wires them.
-    ///
-    /// Who sends a token from outside after this sends it behind every `Wire`, so that no token meets an unwired node.
+    /// Starts a collective and connects `count` nodes that need not find each other.
     pub fn connect(
         setup: &Setup,
         count: usize,
@@ -106,15 +124,31 @@ impl<C: Collective, N: Node<C>> Group<C, N> {
         let shared = Shared::default();
         let theirs = shared.clone();
         let addresses = collective.connect(count, move |index| make(index, &theirs));
-        shared
-            .directory
-            .set(Some(Arc::new(addresses.to_vec())));
-        collective.send_each(&addresses, Instruction::Wire);
         Self {
             collective,
             addresses,
             shared,
         }
+    }
+
+    /// As [`connect`](Self::connect), and wires them: each has found the others when this returns.
+    ///
+    /// # Panics
+    /// If a node does not receive its first instruction within a minute.
+    pub fn connect_wired(
+        setup: &Setup,
+        count: usize,
+        make: impl Fn(usize, &Shared<C::Address<N>>) -> N + Send + 'static,
+    ) -> Self {
+        let group = Self::connect(setup, count, make);
+        let directory = &group.shared.directory;
+        directory.set(Some(Arc::new(group.addresses.to_vec())));
+        group
+            .collective
+            .send_each(&group.addresses, Instruction::Wire);
+        let wired = wait_for(WIRE_PATIENCE, || directory.readers() >= count);
+        assert!(wired, "{} of {count} nodes are wired", directory.readers());
+        group
     }
 
     /// Sends one token from outside.

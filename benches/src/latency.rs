@@ -8,8 +8,11 @@ use hdrhistogram::Histogram;
 
 use crate::tally::wait_for;
 
-/// How long one instruction may be on its way.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one instruction may be on its way. Who lets it wait longer lets it wait for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one measurement may take: a slow runtime gives fewer samples.
+const MEASURE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Longest time that is told apart.
 const HIGHEST_NS: u64 = 60_000_000_000;
@@ -43,15 +46,20 @@ impl Stopwatch {
         self.took_ns.store(took, Ordering::Release);
     }
 
-    /// Sends `count` instructions through `send`, each `gap` after the one before, and returns how long each took.
+    /// Sends up to `count` instructions through `send`, each `gap` after the one before, and returns how long each took. After
+    /// some seconds it is content with fewer.
     ///
     /// The thread outside sleeps meanwhile: it neither spins on a core that the runtime could use nor keeps it warm.
     ///
     /// # Panics
-    /// If an instruction does not arrive within a minute.
+    /// If an instruction does not arrive within ten seconds.
     pub fn measure(&self, count: usize, gap: Duration, mut send: impl FnMut(u64)) -> Latencies {
         let mut latencies = Latencies::default();
+        let begun = Instant::now();
         for _ in 0..count {
+            if begun.elapsed() > MEASURE_TIME_MAX {
+                break;
+            }
             std::thread::sleep(gap);
             self.took_ns.store(0, Ordering::Relaxed);
             send(self.now_ns());

@@ -15,11 +15,17 @@ pub fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Processor time that all threads that are alive have used, in ns.
-pub fn processor_ns() -> Option<u64> {
+/// Processor time that all threads that are alive have used, but for the one that asks, in ns.
+pub fn processor_ns_of_others() -> Option<u64> {
+    // `PROCESS/task/THREAD`.
+    let asking = fs::read_link("/proc/thread-self").ok()?;
     let mut total = 0;
     for thread in fs::read_dir("/proc/self/task").ok()? {
-        let path = thread.ok()?.path().join("schedstat");
+        let thread = thread.ok()?;
+        if Some(thread.file_name().as_os_str()) == asking.file_name() {
+            continue;
+        }
+        let path = thread.path().join("schedstat");
         // A thread that ends while we look takes its time with it.
         let Ok(text) = fs::read_to_string(path) else {
             continue;

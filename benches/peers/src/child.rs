@@ -30,6 +30,9 @@ use crate::plan::{Contender, Workload};
 /// Waves beyond which more say nothing new.
 const WAVES_MAX: usize = 200;
 
+/// The exit code of Rust's programs that panic.
+const PANICKED: i32 = 101;
+
 /// What one process is to do.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Job {
@@ -88,8 +91,14 @@ impl Job {
     }
 }
 
-/// Does the job.
+/// Does the job. A panic, in whoever's thread, is the end of it: frameworks catch panics of tasks, and what was lost with the
+/// task would be waited for.
 pub(crate) fn run(job: &Job) -> ExitCode {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(PANICKED);
+    }));
     let done = match job.contender {
         Contender::D3Shared => shared_memory(job),
         Contender::D3 | Contender::D3Unbounded | Contender::D3OneWorker => run_on::<D3>(job),

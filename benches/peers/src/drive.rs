@@ -20,8 +20,8 @@ pub(crate) enum Fate {
     Clean,
     /// Something was lost, or it crashed.
     Failed(String),
-    /// It was killed.
-    Hung,
+    /// It was killed; what it said last, if it said anything.
+    Hung(String),
 }
 
 /// What one run came to.
@@ -48,7 +48,7 @@ impl Run {
         match &self.fate {
             Fate::Clean => {}
             Fate::Failed(reason) => parts.push(format!("FAILED: {reason}")),
-            Fate::Hung => parts.push("HUNG, killed".to_owned()),
+            Fate::Hung(complaint) => parts.push(format!("HUNG, killed {complaint}")),
         }
         parts.join(", ")
     }
@@ -107,7 +107,7 @@ pub(crate) fn run(job: &Job, timeout: Duration) -> io::Result<Run> {
     drop(running);
     let complaint = complaint.join().unwrap_or_default();
     let fate = match (status, verdict) {
-        (None, _) => Fate::Hung,
+        (None, _) => Fate::Hung(complaint),
         (Some(status), Some(Line::Ok)) if status.success() => Fate::Clean,
         (Some(_), Some(Line::Failed(reason))) => Fate::Failed(reason),
         (Some(status), _) => Fate::Failed(format!("{status}: {complaint}")),

@@ -69,7 +69,7 @@ impl Results {
     pub(crate) fn hung(&self, workload: Workload, contender: Contender) -> bool {
         self.runs(workload, contender)
             .iter()
-            .any(|run| run.fate == Fate::Hung)
+            .any(|run| matches!(run.fate, Fate::Hung(_)))
     }
 
     /// Whether every run of d3 ended with the right counts.
@@ -160,12 +160,16 @@ impl Results {
             .find(|(_, fate)| **fate != Fate::Clean)?;
         let round = round + 1;
         Some(match fate {
+            Fate::Clean => return None,
             Fate::Failed(reason) => format!("failed in round {round}: {reason}"),
-            Fate::Hung if self.measured(workload, contender) => {
-                format!("measured, but did not end in round {round}; killed, not tried again")
-            }
-            Fate::Hung | Fate::Clean => {
-                format!("hung in round {round}; killed, not tried again")
+            Fate::Hung(complaint) => {
+                let how = if self.measured(workload, contender) {
+                    "measured, but did not end"
+                } else {
+                    "hung"
+                };
+                let note = format!("{how} in round {round}; killed, not tried again. {complaint}");
+                note.trim_end().to_owned()
             }
         })
     }
@@ -259,7 +263,11 @@ mod tests {
     #[test]
     fn who_hangs_is_told_and_not_tried_again() {
         let mut results = results();
-        results.add(Workload::Daisy, Contender::Kameo, run(&[], Fate::Hung));
+        results.add(
+            Workload::Daisy,
+            Contender::Kameo,
+            run(&[], Fate::Hung(String::new())),
+        );
         assert!(results.hung(Workload::Daisy, Contender::Kameo));
         let note = results.note(Workload::Daisy, Contender::Kameo);
         assert!(note.is_some_and(|note| note.starts_with("hung in round 1")));

@@ -66,7 +66,7 @@ pub fn waves<C: Collective>(setup: &Setup, size: Size, hops: u64) -> Waves<C, Mo
         machines,
         instructions,
     } = size;
-    let group = Group::connect(setup, machines, |index, shared| Monkey {
+    let group = Group::connect_wired(setup, machines, |index, shared| Monkey {
         all: Arc::default(),
         // Any number but 0, and another one for each: Knuth's multiplicative hash.
         random: (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),

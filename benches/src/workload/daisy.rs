@@ -59,7 +59,7 @@ pub fn waves<C: Collective>(setup: &Setup, size: Size) -> Waves<C, Link<C>> {
         machines,
         instructions,
     } = size;
-    let group = Group::connect(setup, machines, move |index, shared| Link {
+    let group = Group::connect_wired(setup, machines, move |index, shared| Link {
         next: None,
         account: shared.account(),
         index,

@@ -85,14 +85,15 @@ impl<C: Collective> Fairness<C> {
         let over = Arc::new(AtomicBool::new(false));
         let stopwatch = Stopwatch::default();
         let theirs = (Arc::clone(&over), stopwatch.clone());
-        let group = Group::<C, Player<C>>::connect(setup, busy + 1, move |index, shared| Player {
-            next: None,
-            index,
-            directory: shared.directory.clone(),
-            over: Arc::clone(&theirs.0),
-            stopwatch: theirs.1.clone(),
-            account: shared.account(),
-        });
+        let group =
+            Group::<C, Player<C>>::connect_wired(setup, busy + 1, move |index, shared| Player {
+                next: None,
+                index,
+                directory: shared.directory.clone(),
+                over: Arc::clone(&theirs.0),
+                stopwatch: theirs.1.clone(),
+                account: shared.account(),
+            });
         for index in 1..=busy {
             // One token for each self-sender, one for each pair.
             if index <= busy / 2 || index % 2 == 1 {
@@ -107,11 +108,13 @@ impl<C: Collective> Fairness<C> {
         }
     }
 
-    /// Sends to the machine at rest so many times.
+    /// Sends to the machine at rest up to so many times.
     pub fn measure(&mut self, samples: usize) -> Latencies {
-        self.sent += samples as u64;
-        self.stopwatch
-            .measure(samples, GAP, |now| self.group.token(0, now))
+        let latencies = self
+            .stopwatch
+            .measure(samples, GAP, |now| self.group.token(0, now));
+        self.sent += latencies.count();
+        latencies
     }
 
     /// Ends it.

@@ -78,7 +78,7 @@ pub fn waves<C: Collective>(setup: &Setup, size: Size) -> Waves<C, End<C>> {
     } = size;
     let share = instructions / machines as u64;
     assert_eq!(share * machines as u64, instructions, "even shares");
-    let group = Group::connect(setup, machines + 1, move |index, shared| End {
+    let group = Group::connect_wired(setup, machines + 1, move |index, shared| End {
         addresses: None,
         account: shared.account(),
         index,

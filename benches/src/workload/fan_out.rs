@@ -85,7 +85,7 @@ pub fn waves<C: Collective>(setup: &Setup, size: Size) -> Waves<C, Blade<C>> {
         instructions,
     } = size;
     let arriving = machines as u64 * instructions;
-    let group = Group::connect(setup, machines + 2, move |index, shared| Blade {
+    let group = Group::connect_wired(setup, machines + 2, move |index, shared| Blade {
         role: match index {
             0 => Role::Source,
             _ if index <= machines => Role::Middle,

@@ -19,7 +19,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// How long machines may take to receive or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Percent of one core that the process uses with `machines` at rest.
+/// Percent of one core that the runtime uses with `machines` at rest.
 ///
 /// # Errors
 /// [`CountError`] if instructions or machines were lost.
@@ -36,10 +36,12 @@ pub fn run<C: Collective>(
     wait_for(PATIENCE, || stripes.received() >= count);
     std::thread::sleep(SETTLE);
 
-    let used = probe::processor_ns().unwrap_or(0);
+    let used = probe::processor_ns_of_others().unwrap_or(0);
     let begun = Instant::now();
     std::thread::sleep(window);
-    let used = probe::processor_ns().unwrap_or(0).saturating_sub(used);
+    let used = probe::processor_ns_of_others()
+        .unwrap_or(0)
+        .saturating_sub(used);
     let percent = 100.0 * used as f64 / begun.elapsed().as_nanos() as f64;
 
     collective.release(addresses);

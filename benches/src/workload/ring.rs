@@ -62,7 +62,7 @@ pub(super) fn counted<C: Collective>(
     hops: u64,
     operations: u64,
 ) -> Waves<C, Place<C>> {
-    let group = Group::connect(setup, machines, |index, shared| Place {
+    let group = Group::connect_wired(setup, machines, |index, shared| Place {
         next: None,
         account: shared.account(),
         index,

@@ -56,11 +56,13 @@ impl<C: Collective> Wake<C> {
         }
     }
 
-    /// Wakes the machine so many times, with [`GAP`] before each.
+    /// Wakes the machine up to so many times, with [`GAP`] before each.
     pub fn measure(&mut self, samples: usize) -> Latencies {
-        self.sent += samples as u64;
-        self.stopwatch
-            .measure(samples, GAP, |now| self.group.token(0, now))
+        let latencies = self
+            .stopwatch
+            .measure(samples, GAP, |now| self.group.token(0, now));
+        self.sent += latencies.count();
+        latencies
     }
 
     /// Ends it.

@@ -77,6 +77,8 @@ struct Notes {
 pub(crate) struct ModelCell {
     mailbox: MailboxCell<Item>,
     notes: UnsafeCell<Notes>,
+    /// Read by who holds a reference, written by the free: so that loom sees an access that the free overtakes.
+    memory: UnsafeCell<()>,
     tally: Arc<Tally>,
     /// Whether who wakes it runs it; else the token is only counted.
     runs: bool,
@@ -126,7 +128,8 @@ impl ModelCell {
     unsafe fn free(cell: NonNull<Header>) {
         // SAFETY: allocated by `Subject::new` as a box of this type, and the last reference is gone.
         let cell = unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) };
-        cell.tally.freed.fetch_add(1, Relaxed);
+        cell.memory
+            .with_mut(|_| cell.tally.freed.fetch_add(1, Relaxed));
     }
 
     /// A turn begins or ends: nobody else may be in one.
@@ -147,6 +150,13 @@ impl ModelCell {
 pub(crate) fn touch(cell: &Header) {
     // SAFETY: a model's cell, and alive: it is borrowed.
     unsafe { cell.cell().cast::<ModelCell>().as_ref() }.note_turn();
+}
+
+/// What the holder of a reference to a [`ModelCell`] does: it reads.
+fn read_memory(cell: &Header) {
+    // SAFETY: a model's cell, and alive: it is borrowed.
+    let this = unsafe { cell.cell().cast::<ModelCell>().as_ref() };
+    this.memory.with(|_| ());
 }
 
 /// The consumer: what an activation does, without user code, until it rests, gives way or has ended.
@@ -244,6 +254,7 @@ impl Subject {
                 hard_limit: UNBOUNDED,
             },
             notes: UnsafeCell::new(Notes::default()),
+            memory: UnsafeCell::new(()),
             tally: Arc::clone(&tally),
             runs,
         });
@@ -389,9 +400,10 @@ fn model_memory_references() {
         let subject = Subject::new(UNBOUNDED, false, false);
         let holders = [subject.reference(), subject.reference()].map(|memory| {
             thread::spawn(move || {
-                // An access that must come before the free.
-                let _ = memory.is_asked_to_end();
-                drop(memory.clone());
+                let second = memory.clone();
+                read_memory(&memory);
+                drop(memory);
+                read_memory(&second);
             })
         });
         let tally = subject.end();

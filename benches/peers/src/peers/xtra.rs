@@ -31,12 +31,9 @@ impl<N: Node<Xtra>> Handler<Instruction> for Shell<N> {
 
 impl<N: Node<Xtra>> Post for Address<Shell<N>> {
     async fn post(&self, instruction: Instruction) {
-        // What comes back is the way to the answer; there is none.
-        let _ = self
-            .send(instruction)
-            .detach()
-            .await
-            .expect("the receiver lives");
+        let answer = self.send(instruction).detach().await;
+        // There is none to wait for.
+        drop(answer.expect("the receiver lives"));
     }
 }
 
