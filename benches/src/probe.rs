@@ -64,3 +64,44 @@ pub fn kernel() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
     Some(text.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_time_of_others_is_seen() {
+        let Some(before) = processor_ns_of_others() else {
+            return; // Not on Linux.
+        };
+        let enough = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let mut used = 0;
+            while used < 5_000_000 && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+                used = processor_ns_of_others().unwrap_or(0).saturating_sub(before);
+            }
+            enough.store(true, Ordering::Relaxed);
+            assert!(used >= 5_000_000, "{used} ns");
+        });
+    }
+
+    #[test]
+    fn memory_in_use_is_seen() {
+        let Some(before) = resident_bytes() else {
+            return; // Not on Linux.
+        };
+        let block = vec![1_u8; 64 << 20];
+        let after = resident_bytes().unwrap_or(0);
+        assert!(after > before + (32 << 20), "{before} {after}");
+        drop(block);
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     Clean,
     /// Something was lost, or it crashed.
     Failed(String),
-    /// It was killed; what it said last, if it said anything.
+    /// It was not done in time, because it hangs or is that slow, and was killed; what it said last.
     Hung(String),
 }
 
@@ -48,7 +48,7 @@ impl Run {
         match &self.fate {
             Fate::Clean => {}
             Fate::Failed(reason) => parts.push(format!("FAILED: {reason}")),
-            Fate::Hung(complaint) => parts.push(format!("HUNG, killed {complaint}")),
+            Fate::Hung(complaint) => parts.push(format!("NOT DONE IN TIME, killed {complaint}")),
         }
         parts.join(", ")
     }

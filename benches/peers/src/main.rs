@@ -58,7 +58,7 @@ struct Sitting {
     /// For how long waves are repeated in one run [default: 0.5, quick: 0.05]
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// After how long a run is killed and reported as hung
+    /// After how long a run is killed and reported: it hangs, or is that slow
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
     /// Small sizes and one round: to see that everything runs; no figures

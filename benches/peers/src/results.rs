@@ -164,11 +164,12 @@ impl Results {
             Fate::Failed(reason) => format!("failed in round {round}: {reason}"),
             Fate::Hung(complaint) => {
                 let how = if self.measured(workload, contender) {
-                    "measured, but did not end"
+                    "measured, but did not end in time"
                 } else {
-                    "hung"
+                    "not done in time"
                 };
-                let note = format!("{how} in round {round}; killed, not tried again. {complaint}");
+                let note =
+                    format!("{how} in round {round}; killed, and not tried again. {complaint}");
                 note.trim_end().to_owned()
             }
         })
@@ -270,7 +271,7 @@ mod tests {
         );
         assert!(results.hung(Workload::Daisy, Contender::Kameo));
         let note = results.note(Workload::Daisy, Contender::Kameo);
-        assert!(note.is_some_and(|note| note.starts_with("hung in round 1")));
+        assert!(note.is_some_and(|note| note.starts_with("not done in time in round 1")));
         assert_eq!(results.note(Workload::Daisy, Contender::Tokio), None);
     }
 

@@ -110,6 +110,25 @@ fn model_park_and_stop() {
     });
 }
 
+/// The same behind another machine that waits already: the stop unlinks the stopped machine's node and no other.
+#[test]
+fn model_second_park_and_stop() {
+    model("backpressure/second_park_and_stop", None, || {
+        let (n, m, r) = (machine(), machine(), receiver(2));
+        let first = park_on(n.reference(), r.reference());
+        assert_eq!(first, Parked::Waiting);
+        let parker = parker(&m, &r);
+        m.header().ask_to_end(EndCode::Stopped);
+        let parked = parker.join().unwrap();
+        assert_resumed_once(&m, parked);
+        assert!(n.header().held.is_parked());
+        r.consume();
+        assert_resumed_once(&n, first);
+        assert_no_waiters(&r);
+        clean_up([n, m], Some(r));
+    });
+}
+
 /// Park against a drain and a stop: one of three wins the resume.
 #[test]
 fn model_park_drain_and_stop() {

@@ -119,6 +119,11 @@ impl ModelCell {
         let this = unsafe { cell.cast::<Self>().as_ref() };
         this.tally.wakes.fetch_add(1, Relaxed);
         this.note_turn();
+        // Who resumes a machine has taken its edge and its node out before.
+        assert!(
+            this.mailbox.header.edge.follow().is_none(),
+            "queued with an edge"
+        );
         if this.runs {
             // SAFETY: the token is ours.
             unsafe { consume(cell) };

@@ -35,7 +35,8 @@ pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> Strin
         ratios(results)
     );
     let targets = targets(results);
-    if !targets.is_empty() {
+    // Small sizes reach nothing and miss nothing.
+    if !quick && !targets.is_empty() {
         let _ = writeln!(text, "Targets\n\n{targets}");
     }
     text.push_str(&notes(results));
