@@ -379,3 +379,25 @@ fn model_park_and_receiver() {
         clean_up([m], None);
     });
 }
+
+/// A thread comes to wait while a receiver, which never comes by again, gives its room to a machine that waited before.
+#[test]
+fn model_machine_thread_and_receiver() {
+    model("backpressure/machine_thread_and_receiver", Some(3), || {
+        let (m, r) = (machine(), Subject::channel(2));
+        r.fill();
+        r.fill();
+        let parked = park_on(m.reference(), r.reference());
+        assert_eq!(parked, Parked::Waiting);
+        let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
+        let thread = thread::spawn(move || {
+            send_blocking(&sender, Item::new(&items)).expect("the receiver lives");
+        });
+        r.receive_once();
+        thread.join().unwrap();
+        assert_resumed_once(&m, parked);
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+        clean_up([m], None);
+    });
+}

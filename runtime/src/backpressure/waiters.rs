@@ -215,14 +215,22 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
         let mut granted = 0;
         let mut key = list.first;
         // Nobody is sent to a closed mailbox any more: who waits for its room goes on.
-        while key != NONE
-            && (queue.tail().has(word::CLOSED) || queue.tail().index() + granted < limit)
-        {
+        while key != NONE {
+            let tail = queue.tail();
+            let closed = tail.has(word::CLOSED);
             let next = list.nodes[key as usize].next;
             if let Who::Machine(machine) = *list.who(key) {
+                // A machine is promised a slot, so that a crowd does not stampede; it may never use it.
+                if !closed && tail.index() + granted >= limit {
+                    break;
+                }
                 if released.resume(&mut list, key, machine) == Resumed::Won {
                     granted += 1;
                 }
+            } else if !closed && tail.index() >= limit {
+                // What counts for an instruction is the room there is, not what machines were promised: the consumer may not
+                // come by again.
+                break;
             } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
                 match queue.push(instruction, Bound::Below(limit)) {
                     Ok(_) => released.wakers.push(waker),
