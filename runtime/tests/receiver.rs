@@ -104,6 +104,41 @@ fn parked_machines_go_on_when_the_channel_has_no_sender() {
     wait_until("all go on", || counted.load(Ordering::Relaxed) == 4);
 }
 
+/// A thread gets the room that is there, also behind more machines than there is room: what those were waiting to send is in
+/// the channel already, and the reader may not come by again.
+#[test]
+fn a_thread_behind_parked_machines_gets_the_room_that_is_there() {
+    let runtime = Runtime::builder()
+        .workers(2)
+        .build()
+        .expect("two threads can be had");
+    let (sender, receiver) = bounded(2);
+    let counted = Arc::default();
+    let machines: Vec<_> = (0..2).map(|_| filler(&runtime, &counted)).collect();
+    for machine in &machines {
+        machine
+            .send(Cmd::Fill(sender.clone(), 3))
+            .expect("it lives");
+    }
+    wait_until("both are parked", || {
+        runtime
+            .machines()
+            .iter()
+            .filter(|machine| machine.parked)
+            .count()
+            == 2
+    });
+    let thread = {
+        let sender = sender.clone();
+        std::thread::spawn(move || sender.send(9).expect("the receiver lives"))
+    };
+    for _ in 0..5 {
+        receiver.recv().expect("six are there");
+    }
+    wait_until("the thread has sent", || thread.is_finished());
+    assert_eq!(receiver.try_iter().last(), Some(9));
+}
+
 /// A channel that is stopped keeps what it has, takes no more, and lets everybody go who waits.
 #[test]
 fn a_stopped_channel_lets_everybody_go() {

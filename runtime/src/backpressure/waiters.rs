@@ -23,6 +23,8 @@ pub(super) struct List<P> {
     nodes: Slab<Node<P>>,
     first: u32,
     last: u32,
+    /// Linked nodes that carry an instruction: threads and futures.
+    foreign: usize,
 }
 
 struct Node<P> {
@@ -53,6 +55,7 @@ impl<P> Waiters<P> {
                 nodes: Slab::new(),
                 first: NONE,
                 last: NONE,
+                foreign: 0,
             }),
         }
     }
@@ -69,6 +72,7 @@ impl<P> List<P> {
 
     /// Adds a node at the end of the order; it returns the key.
     pub(super) fn link(&mut self, who: Who<P>) -> u32 {
+        self.foreign += usize::from(matches!(who, Who::Waiting(..)));
         let node = Node {
             previous: self.last,
             next: NONE,
@@ -86,6 +90,7 @@ impl<P> List<P> {
 
     /// Takes a node out of the order, and leaves it in the slab.
     fn unlink(&mut self, key: u32) {
+        self.foreign -= usize::from(matches!(self.nodes[key as usize].who, Who::Waiting(..)));
         let (previous, next) = (
             self.nodes[key as usize].previous,
             self.nodes[key as usize].next,
@@ -218,19 +223,20 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
         while key != NONE {
             let tail = queue.tail();
             let closed = tail.has(word::CLOSED);
+            if !closed && tail.index() >= limit {
+                break;
+            }
             let next = list.nodes[key as usize].next;
             if let Who::Machine(machine) = *list.who(key) {
-                // A machine is promised a slot, so that a crowd does not stampede; it may never use it.
+                // A machine is promised a slot, so that a crowd does not stampede; it may never use it. Behind those that are
+                // promised none there may be a thread: for it the room counts that is there, since the consumer may not come by again.
                 if !closed && tail.index() + granted >= limit {
-                    break;
-                }
-                if released.resume(&mut list, key, machine) == Resumed::Won {
+                    if list.foreign == 0 {
+                        break;
+                    }
+                } else if released.resume(&mut list, key, machine) == Resumed::Won {
                     granted += 1;
                 }
-            } else if !closed && tail.index() >= limit {
-                // What counts for an instruction is the room there is, not what machines were promised: the consumer may not
-                // come by again.
-                break;
             } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
                 match queue.push(instruction, Bound::Below(limit)) {
                     Ok(_) => released.wakers.push(waker),
@@ -239,8 +245,8 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
                         released.wakers.push(waker);
                     }
                     Err(Refused::Full(back) | Refused::Limit(back)) => {
-                        // Machines took the room between the look and the push: the node goes back to its place, the
-                        // first of all.
+                        // Machines took the room between the look and the push: the node goes to the front, being the
+                        // next that is owed room.
                         list.relink_first(key, Who::Waiting(back, waker));
                         break;
                     }
@@ -259,6 +265,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
 
 impl<P> List<P> {
     fn relink_first(&mut self, key: u32, who: Who<P>) {
+        self.foreign += usize::from(matches!(who, Who::Waiting(..)));
         let first = self.first;
         let node = &mut self.nodes[key as usize];
         node.who = who;
