@@ -4,7 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::cell::{Body, Header, MachineCell, MailboxCell, Owned, Scheduled, Shared};
+use crate::cell::{
+    Body, Header, MachineCell, MailboxCell, Owned, Scheduled, Shared, Sharing, cell_of,
+};
 use crate::error::BuildError;
 use crate::machine::{Machine, MachineImpl, MachineMut};
 use crate::mailbox::UNBOUNDED;
@@ -32,14 +34,16 @@ where
         return Err(body);
     }
     let mut body = Some(body);
-    let shared_value = body.as_ref().map_or(std::ptr::null(), Body::shared_value);
+    let shared_value = body
+        .as_ref()
+        .map_or(std::ptr::null(), |body| body.sharing(joined).value());
     if joined {
         pool.partners.join(shared_value);
     }
     let entered = pool.registry.enter(|id, slot| {
         // Taken once: `enter` calls this at most once.
         let body = body.take().unwrap_or_else(|| unreachable!("built once"));
-        MachineCell::<P, B>::allocate(Arc::clone(pool), id, slot, capacity, body, joined).cast()
+        MachineCell::<P, B>::allocate(Arc::clone(pool), id, slot, capacity, body, joined)
     });
     let Some(cell) = entered else {
         if joined {
@@ -53,7 +57,7 @@ where
         *lock(&header.side().name) = Some(Arc::from(name));
     }
     // SAFETY: the header was made with one strong sender.
-    let sender = unsafe { Sender::from_raw(cell.cast::<MailboxCell<P>>()) };
+    let sender = unsafe { Sender::from_raw(cell_of::<MailboxCell<P>>(cell)) };
     // SAFETY: the cell was made with its token in our hands.
     scheduler::schedule(unsafe { Scheduled::new(cell) });
     Ok(sender)

@@ -13,14 +13,15 @@ use futures_core::Stream;
 
 use crate::backpressure::{self, thread_waker};
 use crate::cell::{
-    self, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn, VTable,
+    self, Header, MailboxCell, MemRef, Middle, RegistrySlot, Scheduled, Turn, VTable, cell_of,
+    header_of,
 };
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::id::MachineId;
-use crate::mailbox::{Popped, Queue, Rest, UNBOUNDED, word};
+use crate::mailbox::{BOUND_MAX, Popped, Queue, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
 use crate::sync::Backoff;
-use crate::{scheduler, tuning, unwind};
+use crate::{scheduler, unwind};
 
 /// The cell of a receiver: what senders see, then the waker of whoever receives.
 #[repr(C)]
@@ -33,6 +34,7 @@ impl<P: Send + 'static> ReceiverCell<P> {
     const VTABLE: VTable = VTable {
         is_machine: false,
         run: Self::run,
+        rest: Self::rest,
         wake: Self::wake,
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
@@ -49,9 +51,14 @@ impl<P: Send + 'static> ReceiverCell<P> {
         cell::After::Gone
     }
 
+    unsafe fn rest(token: Scheduled) -> Option<Scheduled> {
+        // As for `run`: nobody can come here.
+        Some(token)
+    }
+
     unsafe fn wake(cell: NonNull<Header>) {
         // SAFETY: the caller keeps the cell alive, and the table belongs to this type.
-        let this = unsafe { cell.cast::<Self>().as_ref() };
+        let this = unsafe { cell_of::<Self>(cell).as_ref() };
         if let Some(waker) = this.waker.take()
             && let Err(message) = unwind::user_code(move || waker.wake())
         {
@@ -61,7 +68,7 @@ impl<P: Send + 'static> ReceiverCell<P> {
 
     unsafe fn free(cell: NonNull<Header>) {
         // SAFETY: allocated by `channel` as a box of this type; the last reference is gone.
-        drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) });
+        drop(unsafe { Box::from_raw(cell_of::<Self>(cell).as_ptr()) });
     }
 }
 
@@ -96,22 +103,21 @@ pub(crate) fn at_least_one(capacity: usize) -> u64 {
     if capacity == 0 {
         tracing::warn!("a mailbox capacity of 0 counts as 1");
     }
-    (capacity.max(1) as u64).min(UNBOUNDED)
+    (capacity.max(1) as u64).min(BOUND_MAX)
 }
 
 fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
     let cell = Box::new(ReceiverCell {
-        mailbox: MailboxCell {
-            header: Header::new(
+        mailbox: MailboxCell::<P>::new(
+            Header::new(
                 const { &ReceiverCell::<P>::VTABLE },
                 None,
                 cell::next_free_id(),
                 RegistrySlot::NONE,
             ),
-            queue: Queue::<P>::new(capacity, false),
-            waiters: LazyBox::new(),
-            hard_limit: capacity.saturating_mul(tuning::HARD_LIMIT_DEFAULT as u64),
-        },
+            capacity,
+            false,
+        ),
         waker: AtomicWaker::new(),
     });
     let cell = cell::expose(cell).cast::<MailboxCell<P>>();
@@ -121,7 +127,7 @@ fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
         (
             Sender::from_raw(cell),
             Receiver {
-                cell: MemRef::from_raw(cell.cast()),
+                cell: MemRef::from_raw(header_of(cell)),
                 one_thread: PhantomData,
             },
         )
@@ -140,10 +146,10 @@ pub struct Receiver<P: Send + 'static> {
 impl<P: Send + 'static> Receiver<P> {
     fn cell(&self) -> &ReceiverCell<P> {
         // SAFETY: the reference keeps the cell, which `channel` made of this type.
-        unsafe { self.cell.as_ptr().cast::<ReceiverCell<P>>().as_ref() }
+        unsafe { cell_of::<ReceiverCell<P>>(self.cell.as_ptr()).as_ref() }
     }
 
-    fn queue(&self) -> &Queue<P> {
+    fn queue(&self) -> &Queue<P, Middle<P>> {
         &self.cell().mailbox.queue
     }
 
@@ -207,7 +213,8 @@ impl<P: Send + 'static> Receiver<P> {
 
     /// Waits for an instruction. None: no sender is left. Dropping the future loses nothing.
     pub async fn recv_async(&mut self) -> Option<P> {
-        std::future::poll_fn(|context| self.poll(context)).await
+        // Through `&mut self`: a future that held `&self` could not be sent to another thread.
+        std::future::poll_fn(|context| self.poll_recv(context)).await
     }
 
     /// Blocks the thread until an instruction comes.

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use crate::backpressure::{self, SendFuture};
-use crate::cell::{MailboxCell, MemRef};
+use crate::cell::{MailboxCell, MemRef, cell_of};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::handle::MachineHandle;
 use crate::id::MachineId;
@@ -78,19 +78,19 @@ impl<P> Sender<P> {
     /// A sender that does not keep the machine alive.
     pub fn downgrade(&self) -> WeakSender<P> {
         WeakSender {
-            cell: MemRef::of(&self.cell().header),
+            cell: MemRef::of(self.cell().header()),
             kind: std::marker::PhantomData,
         }
     }
 
     /// A handle to the machine, without the type of its instructions.
     pub fn handle(&self) -> MachineHandle {
-        MachineHandle::new(MemRef::of(&self.cell().header))
+        MachineHandle::new(MemRef::of(self.cell().header()))
     }
 
     /// The id of the mailbox and its machine.
     pub fn id(&self) -> MachineId {
-        self.cell().header.id
+        self.cell().header().id
     }
 
     /// d3 0.1.3's name for [`id`](Self::id).
@@ -102,7 +102,7 @@ impl<P> Sender<P> {
     /// A runtime that drains takes instructions from its own machines only.
     #[inline]
     fn refused_from_here(&self) -> bool {
-        match self.cell().header.pool() {
+        match self.cell().header().pool() {
             Some(pool) => pool.phase() != Phase::Running && !scheduler::is_worker_of(pool),
             None => false,
         }
@@ -120,42 +120,68 @@ impl<P: Send + 'static> Sender<P> {
     /// [`SendError::Limit`] if a machine sends and the mailbox holds its hard limit. The instruction comes back.
     #[inline]
     pub fn send(&self, instruction: P) -> Result<(), SendError<P>> {
-        match self.push(instruction, Bound::Capacity) {
-            Ok(_) => Ok(()),
-            Err(Refused::Full(back)) => self.send_to_full(back),
-            Err(Refused::Limit(back)) => Err(SendError::Limit(back)),
-            Err(Refused::Closed(back)) => Err(SendError::Disconnected(back)),
+        let mut instruction = Some(instruction);
+        if self.send_within(&mut instruction) {
+            return Ok(());
         }
+        self.send_slowly(instruction)
+    }
+
+    /// The send that meets nothing in its way; false: the instruction is still there.
+    #[inline]
+    fn send_within(&self, instruction: &mut Option<P>) -> bool {
+        if self.refused_from_here() {
+            return false;
+        }
+        let cell = self.cell();
+        match cell.queue.push_within(instruction) {
+            Some(wake) => {
+                cell.header().wake(wake);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The same for all other cases. Ok(true): over the capacity.
+    fn push_slowly(&self, instruction: &mut Option<P>, bound: Bound) -> Result<bool, Refused> {
+        if self.refused_from_here() {
+            return Err(Refused::Closed);
+        }
+        let cell = self.cell();
+        let pushed = cell.queue.push_slow(instruction, bound)?;
+        cell.header().wake(pushed.wake);
+        Ok(pushed.over)
     }
 
     #[cold]
-    fn send_to_full(&self, instruction: P) -> Result<(), SendError<P>> {
-        if !scheduler::in_machine() {
-            return backpressure::block_on_send(SendFuture::new(self.clone(), instruction));
-        }
-        let cell = self.cell();
-        match self.push(instruction, Bound::Overflow(cell.hard_limit)) {
+    fn send_slowly(&self, mut instruction: Option<P>) -> Result<(), SendError<P>> {
+        let in_machine = scheduler::in_machine();
+        let bound = if in_machine {
+            // It keeps its call where there is no room, and is parked afterwards.
+            Bound::Overflow(self.cell().hard_limit())
+        } else {
+            Bound::Capacity
+        };
+        let refused = match self.push_slowly(&mut instruction, bound) {
             Ok(over) => {
                 if over {
-                    scheduler::note(&cell.header);
+                    scheduler::note(self.cell().header());
                 }
-                Ok(())
+                return Ok(());
             }
-            Err(Refused::Full(back) | Refused::Limit(back)) => Err(SendError::Limit(back)),
-            Err(Refused::Closed(back)) => Err(SendError::Disconnected(back)),
+            Err(refused) => refused,
+        };
+        let Some(back) = instruction else {
+            unreachable!("a refused instruction stays where it was")
+        };
+        match refused {
+            Refused::Closed => Err(SendError::Disconnected(back)),
+            Refused::Full | Refused::Limit if in_machine => Err(SendError::Limit(back)),
+            Refused::Full | Refused::Limit => {
+                backpressure::block_on_send(SendFuture::new(self.clone(), back))
+            }
         }
-    }
-
-    /// Pushes, and schedules the consumer where the push owes it. Ok(true): over the capacity.
-    #[inline]
-    fn push(&self, instruction: P, bound: Bound) -> Result<bool, Refused<P>> {
-        if self.refused_from_here() {
-            return Err(Refused::Closed(instruction));
-        }
-        let cell = self.cell();
-        let pushed = cell.queue.push(instruction, bound)?;
-        cell.header.wake(pushed.wake);
-        Ok(pushed.over)
     }
 
     /// Sends an instruction if there is room. Never waits, never exceeds the capacity, in a machine or outside.
@@ -164,11 +190,22 @@ impl<P: Send + 'static> Sender<P> {
     /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
     #[inline]
     pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        match self.push(instruction, Bound::Capacity) {
-            Ok(_) => Ok(()),
-            Err(Refused::Full(back)) => Err(TrySendError::Full(back)),
-            Err(Refused::Limit(back)) => Err(TrySendError::Limit(back)),
-            Err(Refused::Closed(back)) => Err(TrySendError::Disconnected(back)),
+        let mut instruction = Some(instruction);
+        if self.send_within(&mut instruction) {
+            return Ok(());
+        }
+        self.try_send_slowly(instruction)
+    }
+
+    #[cold]
+    fn try_send_slowly(&self, mut instruction: Option<P>) -> Result<(), TrySendError<P>> {
+        let refused = self.push_slowly(&mut instruction, Bound::Capacity);
+        match (refused, instruction) {
+            (Err(Refused::Full), Some(back)) => Err(TrySendError::Full(back)),
+            (Err(Refused::Limit), Some(back)) => Err(TrySendError::Limit(back)),
+            (Err(Refused::Closed), Some(back)) => Err(TrySendError::Disconnected(back)),
+            // Pushed.
+            (_, _) => Ok(()),
         }
     }
 
@@ -275,8 +312,9 @@ impl<P> WeakSender<P> {
 
     /// A strong sender; None once the last one is gone.
     pub fn upgrade(&self) -> Option<Sender<P>> {
-        let cell = self.cell.as_ptr().cast::<MailboxCell<P>>();
-        // SAFETY: the memory reference keeps the cell, and it is of this type by construction.
+        // SAFETY: of this type by construction.
+        let cell = unsafe { cell_of::<MailboxCell<P>>(self.cell.as_ptr()) };
+        // SAFETY: the memory reference keeps the cell.
         let counted = unsafe { cell.as_ref() }.try_add_sender();
         // Not `then_some`: it would make, and drop, a sender that was never counted.
         counted.then(|| Sender(cell))
@@ -310,7 +348,7 @@ impl<P> fmt::Debug for WeakSender<P> {
 /// A loss is counted in the receiving runtime's statistics and written to the log.
 pub fn send_cmd<P: Send + 'static>(sender: &Sender<P>, instruction: P) {
     if let Err(error) = sender.send(instruction) {
-        if let Some(pool) = sender.cell().header.pool() {
+        if let Some(pool) = sender.cell().header().pool() {
             pool.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
         tracing::info!(machine = %sender.id(), %error, "an instruction was not sent");

@@ -16,16 +16,10 @@ pub(crate) const BUDGET_DEFAULT: usize = 256;
 /// tens of thousands of machines park on one mailbox of capacity 1, and still stop a ring that multiplies.
 pub(crate) const HARD_LIMIT_DEFAULT: usize = 65_536;
 
-/// Slots of the first block of a mailbox that was at rest, and of the blocks that follow while it does not rest.
-/// Who sees one instruction at a time pays for four slots; who sees bursts soon allocates once in 64. Bench: send.
-#[cfg(not(loom))]
-pub(crate) const BLOCK_SLOTS: [usize; 3] = [4, 16, 64];
-/// Two slots reach the end of a block within the few pushes that a model can afford.
-#[cfg(loom)]
-pub(crate) const BLOCK_SLOTS: [usize; 3] = [2, 2, 2];
-
-/// A block of large instructions gets fewer slots, so that it stays below this many bytes (but at least two slots).
-pub(crate) const BLOCK_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of the first block of a mailbox that was at rest, and of the blocks that follow while it does not rest; each
+/// has as many slots as fit, and at least two. Who sees one instruction at a time pays for two cache lines; who sees bursts soon
+/// allocates once in dozens. Sizes of the pool, so that nothing is lost to rounding. Bench: send.
+pub(crate) const BLOCK_BYTES: [usize; 3] = [128, 512, 2048];
 
 /// Bytes of free blocks that one thread keeps for itself before it hands them to all. Bench: send, ping-pong.
 pub(crate) const POOL_BYTES_PER_THREAD: usize = 256 * 1024;
@@ -38,6 +32,23 @@ pub(crate) const POOL_BYTES_BATCH: usize = 64 * 1024;
 /// another thread, so that more turns than this mean that it was preempted.
 pub(crate) const SPINS_BEFORE_YIELD: u32 = 64;
 
+/// The longest time that a thread looks for room in a full mailbox before it sleeps: a little more than the wake of a worker takes.
+/// Bench: send.
+pub(crate) const ROOM_WAIT_MAX_NS: u64 = 100_000;
+/// The shortest, where looking has not paid.
+pub(crate) const ROOM_WAIT_MIN_NS: u64 = 1_000;
+
+/// Turns of a busy wait of a worker with nothing to run whose last machine was fed a moment ago. Bench: send, wake from outside.
+pub(crate) const LINGER_SPINS: u32 = 64;
+/// And turns of giving up its time slice after that, a few hundred nanoseconds each where nobody wants the core.
+pub(crate) const LINGER_YIELDS: u32 = 16;
+
+/// Turns on average shorter than this: a machine may linger on its worker.
+pub(crate) const LINGER_TURN_NS: u64 = 2_000;
+
+/// How often in a row lingering may be in vain before it is given up until the next look at the clock.
+pub(crate) const LINGER_IN_VAIN_MAX: u32 = 4;
+
 /// A machine whose next instruction is claimed but not written looks this often before it goes to the back of the queue.
 pub(crate) const UNWRITTEN_SPINS: u32 = 32;
 
@@ -45,12 +56,32 @@ pub(crate) const UNWRITTEN_SPINS: u32 = 32;
 /// tokio found three the knee between locality and starvation (its issue 5686).
 pub(crate) const NEXT_UP_RUN_MAX: u32 = 3;
 
-/// Every so many turns a worker looks at the injector before its own queue, so that outside work cannot starve.
+/// Every so many turns a worker looks at the injector before its own queue, so that outside work cannot starve, and at the clock.
 /// Prime, so that it does not beat with periodic work; Go and tokio use the same. Bench: wake from outside.
 pub(crate) const INJECTOR_INTERVAL_TURNS: u32 = 61;
 
-/// Rounds over all other workers' queues before a searcher goes to sleep. Bench: wake from outside.
-pub(crate) const SEARCH_ROUNDS: u32 = 4;
+/// Instructions that take less than this on average gain nothing from a second core: what they touch moves to and fro between the
+/// caches, which alone takes them 100 to 300 ns each. Bench: fan-in, fan-out, chaos on one and on two workers.
+pub(crate) const HEAVY_INSTRUCTION_NS: u64 = 500;
+
+/// Queued work for which another worker is woken, where instructions are heavy: about what it takes until it runs.
+pub(crate) const PAYS_BACKLOG_HEAVY_NS: u64 = 10_000;
+
+/// The same where they are light.
+pub(crate) const PAYS_BACKLOG_LIGHT_NS: u64 = 500_000;
+
+/// Light work queued at all workers together for which one of them hands its share over and goes to sleep. Below the figure above, so
+/// that workers do not come and go with every ripple.
+pub(crate) const ONE_IS_ENOUGH_NS: u64 = 250_000;
+
+/// After so long without sleep a worker's load is one that lasts.
+pub(crate) const BUSY_LONG_NS: u64 = 1_000_000;
+
+/// Rounds over all other workers' queues before a searcher goes to sleep: a few hundred nanoseconds of looking, then a few turns of
+/// giving up the core to whoever may be about to post something. Bench: wake from outside, spawn and end.
+pub(crate) const SEARCH_ROUNDS: u32 = 16;
+/// How many of them give up the core.
+pub(crate) const SEARCH_YIELDS: u32 = 8;
 
 /// Locks over which the registry of machines is spread.
 pub(crate) const REGISTRY_SHARDS: usize = 32;

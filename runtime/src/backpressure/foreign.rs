@@ -1,16 +1,18 @@
 //! Threads and futures as waiters: their instruction waits in their node, and the receiver takes it from there.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::Announce;
 use crate::sender::Sender;
+use crate::tuning::{ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, SPINS_BEFORE_YIELD};
 
 /// The future of [`Sender::send_async`].
 ///
@@ -61,7 +63,7 @@ impl<P: Send + 'static> SendFuture<P> {
             State::Fresh(instruction) => Some(TakenBack::InTime(instruction)),
             State::Waiting(key) => {
                 let cell = self.sender.cell();
-                let waiters = cell.waiters.get()?;
+                let waiters = cell.waiters().get()?;
                 let mut list = waiters.lock();
                 let who = list.remove(key);
                 if list.is_unlinked() {
@@ -91,7 +93,7 @@ impl<P: Send + 'static> SendFuture<P> {
             // Cloned before the lock: a waker is the user's code.
             let waker = waker.clone();
             let cell = self.sender.cell();
-            let mut list = cell.waiters.get_or_init(Waiters::new).lock();
+            let mut list = cell.waiters().get_or_init(Waiters::new).lock();
             match cell.queue.announce_waiter_at_limit() {
                 Announce::Announced => {
                     self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
@@ -109,7 +111,7 @@ impl<P: Send + 'static> SendFuture<P> {
     }
 
     fn look(&mut self, key: u32, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
-        let Some(waiters) = self.sender.cell().waiters.get() else {
+        let Some(waiters) = self.sender.cell().waiters().get() else {
             return Poll::Pending;
         };
         // Cloned before the lock, and the old one dropped after it: a waker is the user's code.
@@ -183,6 +185,7 @@ pub(crate) fn thread_waker() -> Waker {
 pub(crate) fn block_on_send<P: Send + 'static>(
     mut future: SendFuture<P>,
 ) -> Result<(), SendError<P>> {
+    wait_a_moment(&future.sender);
     let waker = thread_waker();
     let mut context = Context::from_waker(&waker);
     loop {
@@ -191,6 +194,38 @@ pub(crate) fn block_on_send<P: Send + 'static>(
         }
         std::thread::park();
     }
+}
+
+thread_local! {
+    /// How long this thread looks for room before it sleeps, in nanoseconds: what has paid lately.
+    static ROOM_WAIT_NS: Cell<u64> = const { Cell::new(ROOM_WAIT_MAX_NS / 2) };
+}
+
+/// A short wait for a consumer that runs at this moment, or is being woken: putting a thread to sleep and waking it takes microseconds of
+/// both, and where each finds the other asleep they keep finding each other asleep.
+///
+/// The wait doubles where it found room and halves where it did not, so that a thread before a slow machine soon sleeps at once.
+fn wait_a_moment<P>(sender: &Sender<P>) {
+    let queue = &sender.cell().queue;
+    for _ in 0..SPINS_BEFORE_YIELD {
+        if queue.seems_to_have_room() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    let _ = ROOM_WAIT_NS.try_with(|wait| {
+        let begun = Instant::now();
+        let limit = Duration::from_nanos(wait.get());
+        while begun.elapsed() < limit {
+            // Not a busy wait: on a machine with few cores the consumer may need this one.
+            std::thread::yield_now();
+            if queue.seems_to_have_room() {
+                wait.set((wait.get() * 2).min(ROOM_WAIT_MAX_NS));
+                return;
+            }
+        }
+        wait.set((wait.get() / 2).max(ROOM_WAIT_MIN_NS));
+    });
 }
 
 /// As [`block_on_send`] until `deadline`; then the instruction comes back as `Ok(Some(..))`.

@@ -51,13 +51,13 @@ fn assert_resumed_once(machine: &Subject, parked: Parked) {
         "{parked:?}, resumed {resumed} times"
     );
     assert!(!machine.header().held.is_parked());
-    assert!(machine.header().edge.follow().is_none(), "an edge is left");
+    assert!(machine.header().waits_for().is_none(), "an edge is left");
 }
 
 /// Nobody is in the list, and no bit says so.
 fn assert_no_waiters(receiver: &Subject) {
     assert!(!receiver.header().queue().tail().has(word::WAITERS));
-    if let Some(waiters) = receiver.sender.cell().waiters.get() {
+    if let Some(waiters) = receiver.sender.cell().waiters().get() {
         assert!(waiters.lock().is_unlinked());
     }
 }

@@ -65,15 +65,16 @@ pub(crate) fn resume_by_other(machine: &Header) {
     if machine.held.resume() == Resumed::Won {
         leave_list(machine);
         // SAFETY: the resume was won, so the token is ours.
-        crate::scheduler::requeue(unsafe { Scheduled::new(machine.cell()) });
+        crate::scheduler::requeue(unsafe { Scheduled::new(machine.in_cell()) });
     }
 }
 
 /// Takes the edge, then unlinks the node: in this order, and both before the machine runs again.
 fn leave_list(machine: &Header) {
-    if let Some(receiver) = machine.edge.take() {
+    let side = machine.side();
+    if let Some(receiver) = side.edge.take() {
         // Relaxed: read after the Acquire of the resume.
-        let key = machine.wait_key.load(Ordering::Relaxed);
+        let key = side.wait_key.load(Ordering::Relaxed);
         // SAFETY: the edge kept the receiver alive, the key was stored with it, and the caller won the resume.
         unsafe { (receiver.vtable.unlink_waiter)(receiver.as_ptr(), key) };
     }

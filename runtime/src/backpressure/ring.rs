@@ -18,7 +18,7 @@ pub(crate) enum Walk {
 ///
 /// Cycle detection without the walker in the cycle: R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980.
 pub(super) fn walk(me: &Header) -> Walk {
-    let Some(mut current) = me.edge.follow() else {
+    let Some(mut current) = me.waits_for() else {
         return Walk::NoRing;
     };
     let mut landmark = current.clone();
@@ -45,7 +45,7 @@ pub(super) fn walk(me: &Header) -> Walk {
 
 fn next_parked(cell: &Header) -> Option<MemRef> {
     if cell.vtable.is_machine && cell.held.is_parked() {
-        cell.edge.follow()
+        cell.waits_for()
     } else {
         None
     }
@@ -55,7 +55,7 @@ fn next_parked(cell: &Header) -> Option<MemRef> {
 pub(super) fn names(me: &Header) -> String {
     const SHOWN_MAX: usize = 16;
     let mut text = display(me);
-    let mut next = me.edge.follow();
+    let mut next = me.waits_for();
     let mut shown = 1;
     while let Some(cell) = next {
         if std::ptr::eq::<Header>(&*cell, me) {

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled};
+use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled, cell_of};
 use crate::mailbox::{Announce, Bound, Refused, word};
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
@@ -146,7 +146,7 @@ impl Released {
         let header = unsafe { machine.as_ref() };
         let won = header.held.resume();
         if won == Resumed::Won {
-            self.edges.extend(header.edge.take());
+            self.edges.extend(header.side().edge.take());
             list.remove(key);
             // SAFETY: the resume was won: the token is ours.
             self.machines.push(unsafe { Scheduled::new(machine) });
@@ -209,7 +209,7 @@ pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
 /// # Safety
 /// The caller is the consumer of `cell`.
 pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
-    let Some(waiters) = cell.waiters.get() else {
+    let Some(waiters) = cell.waiters().get() else {
         return;
     };
     let queue = &cell.queue;
@@ -238,18 +238,21 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
                     granted += 1;
                 }
             } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
-                match queue.push(instruction, Bound::Below(limit)) {
-                    Ok(_) => released.wakers.push(waker),
-                    Err(Refused::Closed(back)) => {
+                let mut instruction = Some(instruction);
+                let pushed = queue.push_slow(&mut instruction, Bound::Below(limit));
+                match (pushed, instruction) {
+                    (Err(Refused::Closed), Some(back)) => {
                         *list.who(key) = Who::Returned(back);
                         released.wakers.push(waker);
                     }
-                    Err(Refused::Full(back) | Refused::Limit(back)) => {
+                    (Err(_), Some(back)) => {
                         // Machines took the room between the look and the push: the node goes to the front, being the
                         // next that is owed room.
                         list.relink_first(key, Who::Waiting(back, waker));
                         break;
                     }
+                    // Pushed: the consumer is awake, being the caller, so nobody is owed a wake.
+                    (_, _) => released.wakers.push(waker),
                 }
             }
             key = next;
@@ -281,7 +284,7 @@ impl<P> List<P> {
 
 /// Releases everybody: the mailbox is closed, there will be no room.
 pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
-    let Some(waiters) = cell.waiters.get() else {
+    let Some(waiters) = cell.waiters().get() else {
         return;
     };
     let mut released = Released::default();
@@ -313,13 +316,13 @@ pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
 /// [`Announce::Announced`] it touches only atomics of `me`.
 pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) -> Announce {
     // SAFETY: by the caller's word.
-    let cell = unsafe { receiver.cast::<MailboxCell<P>>().as_ref() };
+    let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
     // SAFETY: by the caller's word.
     let machine = unsafe { me.as_ref() };
-    let mut list = cell.waiters.get_or_init(Waiters::new).lock();
+    let mut list = cell.waiters().get_or_init(Waiters::new).lock();
     // A machine will pass by its low-water mark. A thread that receives may not come by again, so that a machine waits for it
     // only where there is no room at all.
-    let low_water = if cell.header.vtable.is_machine {
+    let low_water = if cell.header().vtable.is_machine {
         cell.queue.capacity() / 2
     } else {
         cell.queue.capacity() - 1
@@ -329,10 +332,11 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
         cell.queue.clear_waiters();
     }
     if announced == Announce::Announced {
-        machine.edge.set(MemRef::of(&cell.header));
+        let side = machine.side();
+        side.edge.set(MemRef::of(cell.header()));
         let key = list.link(Who::Machine(me));
         // Relaxed: published by PARKED.
-        machine.wait_key.store(key, Ordering::Relaxed);
+        side.wait_key.store(key, Ordering::Relaxed);
         machine.held.park();
     }
     announced
@@ -344,8 +348,8 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
 /// `receiver` is a `MailboxCell<P>` and alive, and `key` is the linked node of a machine whose resume the caller won.
 pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
     // SAFETY: by the caller's word.
-    let cell = unsafe { receiver.cast::<MailboxCell<P>>().as_ref() };
-    if let Some(waiters) = cell.waiters.get() {
+    let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
+    if let Some(waiters) = cell.waiters().get() {
         let mut list = waiters.lock();
         list.remove(key);
         if list.is_unlinked() {

@@ -6,50 +6,26 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::{
-    Body, ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled,
-    Turn, VTable, expose,
+    Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, RegistrySlot, Scheduled, Sharing,
+    Stage, Turn, VTable, cell_of, expose, header_of,
 };
 use crate::backpressure::{self, Parked};
 use crate::id::MachineId;
-use crate::mailbox::{Popped, Queue, Rest, word};
+use crate::mailbox::{Popped, Rest, word};
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
 use crate::stats::MachineInfo;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, lock, spin_loop};
+use crate::tuning::UNWRITTEN_SPINS;
 use crate::unwind;
-
-/// How far a machine's life has come. Known to the holder of the token only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stage {
-    /// `connected` was not called yet.
-    Fresh,
-    /// It reads instructions.
-    Alive,
-    /// The value is gone; claims in flight are still to be waited for.
-    Leaving,
-}
-
-/// What only the holder of the run token touches.
-pub(super) struct Private<B> {
-    pub(super) stage: Stage,
-    /// Whether the machine was parked when it gave its token away, for the statistics.
-    was_parked: bool,
-    /// Full receivers that are still to be parked on: the rest of a `receive` that met several.
-    #[allow(
-        clippy::box_collection,
-        reason = "one word in a cell that rarely needs it"
-    )]
-    pub(super) still_full: Option<Box<Vec<MemRef>>>,
-    pub(super) body: MaybeUninit<B>,
-}
 
 /// A machine's cell: what its senders see, then what its worker sees.
 #[repr(C)]
-pub(crate) struct MachineCell<P, B> {
+pub(crate) struct MachineCell<P, B: Body<P>> {
     mailbox: MailboxCell<P>,
-    /// The address of a value that other mailboxes may share, and whether this one joined it later; null: owned.
-    pub(super) shared_value: *const (),
-    pub(super) joined: bool,
-    private: UnsafeCell<Private<B>>,
+    /// Nothing for a value of one mailbox.
+    pub(super) sharing: B::Sharing,
+    /// Touched by the holder of the run token only. There until the machine ends.
+    body: UnsafeCell<MaybeUninit<B>>,
 }
 
 /// What became of the token.
@@ -59,12 +35,15 @@ pub(crate) enum After {
     Gone,
     /// It has more to do: to the back of the queue with it.
     Again(Scheduled),
+    /// It has read everything and keeps its token for a moment: see `scheduler/README.md`.
+    Lingers(Scheduled),
 }
 
 impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
     const VTABLE: VTable = VTable {
         is_machine: true,
         run: Self::run,
+        rest: Self::rest,
         wake: Self::wake,
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
@@ -83,25 +62,29 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         capacity: u64,
         body: B,
         joined: bool,
-    ) -> NonNull<MailboxCell<P>> {
-        let hard_limit = capacity.saturating_mul(pool.config.hard_limit as u64);
+    ) -> NonNull<Header> {
         let cell = Box::new(Self {
-            mailbox: MailboxCell {
-                header: Header::new(const { &Self::VTABLE }, Some(pool), id, slot),
-                queue: Queue::new(capacity, false),
-                waiters: LazyBox::new(),
-                hard_limit,
-            },
-            shared_value: body.shared_value(),
-            joined,
-            private: UnsafeCell::new(Private {
-                stage: Stage::Fresh,
-                was_parked: false,
-                still_full: None,
-                body: MaybeUninit::new(body),
-            }),
+            mailbox: MailboxCell::new(
+                Header::new(const { &Self::VTABLE }, Some(pool), id, slot),
+                capacity,
+                false,
+            ),
+            sharing: body.sharing(joined),
+            body: UnsafeCell::new(MaybeUninit::new(body)),
         });
-        expose(cell).cast()
+        header_of(expose(cell))
+    }
+
+    unsafe fn rest(token: Scheduled) -> Option<Scheduled> {
+        let cell = token.into_cell();
+        // SAFETY: the token keeps the cell alive; it is a cell of this type, as its table says.
+        let this = unsafe { cell_of::<Self>(cell).as_ref() };
+        // SAFETY: the token makes us the consumer; if the mailbox is not empty the step says so.
+        match unsafe { this.mailbox.queue.rest() } {
+            Rest::Rested => None,
+            // SAFETY: the step failed, so that the token is still ours.
+            _ => Some(unsafe { Scheduled::new(cell) }),
+        }
     }
 
     unsafe fn wake(cell: NonNull<Header>) {
@@ -112,22 +95,22 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
     unsafe fn free(cell: NonNull<Header>) {
         // SAFETY: allocated by `allocate` as a box of this type, and the last reference is gone. The body was dropped at
         // the machine's end: the token's reference goes only then.
-        drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) });
+        drop(unsafe { Box::from_raw(cell_of::<Self>(cell).as_ptr()) });
     }
 
     unsafe fn shared_value(cell: NonNull<Header>) -> *const () {
         // SAFETY: the caller keeps the cell alive, and the field never changes.
-        unsafe { cell.cast::<Self>().as_ref() }.shared_value
+        unsafe { cell_of::<Self>(cell).as_ref() }.sharing.value()
     }
 
     unsafe fn run(token: Scheduled, turn: &mut Turn<'_>) -> After {
         let cell = token.into_cell();
         // SAFETY: the token keeps the cell alive; it is a cell of this type, as its table says.
-        let this = unsafe { cell.cast::<Self>().as_ref() };
+        let this = unsafe { cell_of::<Self>(cell).as_ref() };
         let gone = {
-            let _inside = InMachine::enter(&this.mailbox.header);
-            let mut run = Activation { cell: this, turn };
-            run.run()
+            let _inside = InMachine::enter(this.mailbox.header());
+            let mut activation = Activation { cell: this, turn };
+            activation.run()
         };
         if has_noted() {
             // Noted by a destructor or a waker after the machine was done with: nobody is there to be parked for it.
@@ -137,6 +120,8 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
             Outcome::Gone => After::Gone,
             // SAFETY: the activation kept the token.
             Outcome::Again => After::Again(unsafe { Scheduled::new(cell) }),
+            // SAFETY: as above.
+            Outcome::Lingers => After::Lingers(unsafe { Scheduled::new(cell) }),
             Outcome::Ended => {
                 // SAFETY: the token's own reference, given up once.
                 drop(unsafe { MemRef::from_raw(cell) });
@@ -152,25 +137,23 @@ pub(super) enum Outcome {
     Gone,
     /// Kept it, and wants another turn.
     Again,
+    /// Kept it, having read everything.
+    Lingers,
     /// Ended the machine: the token is void.
     Ended,
 }
 
-pub(super) struct Activation<'a, 'turn, P, B> {
+pub(super) struct Activation<'a, 'turn, P, B: Body<P>> {
     pub(super) cell: &'a MachineCell<P, B>,
     pub(super) turn: &'a mut Turn<'turn>,
 }
 
 impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
-    /// The private part. Each caller lets go of it before it gives the token away.
+    /// The machine's value. Each caller lets go of it before it gives the token away.
     #[inline]
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the run token is the exclusive right; see SAFETY"
-    )]
-    pub(super) fn private(&mut self) -> &mut Private<B> {
+    pub(super) fn body(&mut self) -> &mut MaybeUninit<B> {
         // SAFETY: an activation holds the one run token, and `&mut self` makes this the only borrow through it.
-        unsafe { &mut *self.cell.private.get() }
+        unsafe { &mut *self.cell.body.get() }
     }
 
     pub(super) fn mailbox(&self) -> &MailboxCell<P> {
@@ -178,91 +161,156 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 
     pub(super) fn header(&self) -> &Header {
-        &self.cell.mailbox.header
+        self.cell.mailbox.header()
     }
 
     fn run(&mut self) -> Outcome {
-        if self.private().was_parked {
-            self.note_resume();
-            if self.private().stage == Stage::Alive && self.header().is_asked_to_end() {
-                // Resumed to end, not for room: what it would send next finds no room either.
-                return self.end();
+        match self.header().stage.get() {
+            Stage::Alive => {}
+            Stage::Fresh => {
+                if let Err(outcome) = self.connect() {
+                    return outcome;
+                }
             }
+            Stage::Parked => {
+                if let Some(outcome) = self.come_back() {
+                    return outcome;
+                }
+            }
+            Stage::Leaving => return self.drain_rest(),
         }
-        if self.private().stage == Stage::Leaving {
-            return self.drain_rest();
-        }
-        if self.private().stage == Stage::Fresh
-            && let Err(outcome) = self.connect()
-        {
-            return outcome;
-        }
-        if let Some(outcome) = self.park_on_full() {
-            return outcome;
-        }
-        self.read()
-    }
-
-    /// The loop over instructions.
-    fn read(&mut self) -> Outcome {
         if self.mailbox().queue.tail().has(word::CONTROL) {
             self.serve_control();
         }
         loop {
-            if self.header().is_asked_to_end() && !self.reads_to_the_end() {
-                return self.end();
-            }
-            // SAFETY: the token makes us the consumer.
-            match unsafe { self.mailbox().queue.pop_patiently() } {
-                Popped::Item(instruction) => {
-                    if let Err(message) = self.receive(instruction) {
-                        self.fail_with(EndCode::Panicked, message);
-                        return self.end();
+            match self.receive_some() {
+                Pause::Empty => {
+                    if self.turn.may_linger && self.lingers() {
+                        return Outcome::Lingers;
                     }
-                    if self.mailbox().queue.limit_is_stale() {
-                        self.make_room();
+                    if let Some(outcome) = self.rest() {
+                        return outcome;
                     }
-                    if has_noted()
-                        && let Some(outcome) = self.park_on_noted()
-                    {
+                }
+                Pause::Noted => {
+                    // Room first: it may be this machine's receivers that wait for it.
+                    if let Some(outcome) = self.park_on_noted() {
                         return outcome;
                     }
                     if self.turn.is_over() {
-                        self.turn.counters.exhausted.add(1);
-                        self.make_room_now();
-                        return Outcome::Again;
+                        return self.give_way();
                     }
                 }
-                Popped::Unwritten => {
+                Pause::Stretch => {
+                    if self.turn.is_over() {
+                        return self.give_way();
+                    }
+                }
+                Pause::Room => self.make_room(),
+                Pause::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
                     self.make_room_now();
                     return Outcome::Again;
                 }
-                Popped::Empty => {
-                    if let Some(outcome) = self.rest() {
-                        return outcome;
-                    }
+                Pause::AskedToEnd => return self.end(),
+                Pause::Panicked(message) => {
+                    self.fail_with(EndCode::Panicked, message);
+                    return self.end();
                 }
             }
         }
     }
 
+    /// The loop over instructions: nothing but look, take, receive, as long as nothing else is to be done.
+    ///
+    /// One net for the panics of all instructions: what is in it beside user code does not panic.
+    fn receive_some(&mut self) -> Pause {
+        let cell = self.cell;
+        let (header, queue) = (cell.mailbox.header(), &cell.mailbox.queue);
+        let stretch = self.turn.stretch();
+        let mut left = stretch;
+        let stale_at = queue.stale_at();
+        // SAFETY: an activation holds the one run token, and the stage is Alive, so the body is there.
+        let body = unsafe { (*cell.body.get()).assume_init_mut() };
+        let turn = &*self.turn;
+        let result = unwind::user_code(|| {
+            loop {
+                if header.is_asked_to_end() && !Self::reads_to_the_end(header, turn) {
+                    return Pause::AskedToEnd;
+                }
+                // SAFETY: the token makes us the consumer.
+                match unsafe { queue.pop() } {
+                    Popped::Item(instruction) => {
+                        left -= 1;
+                        body.receive(instruction);
+                    }
+                    Popped::Empty => return Pause::Empty,
+                    Popped::Unwritten => {
+                        if Self::waits_in_vain(cell) {
+                            return Pause::Unwritten;
+                        }
+                        continue;
+                    }
+                }
+                if has_noted() {
+                    return Pause::Noted;
+                }
+                if left == 0 {
+                    return Pause::Stretch;
+                }
+                if queue.head() > stale_at {
+                    return Pause::Room;
+                }
+            }
+        });
+        self.turn.used(stretch - left);
+        match result {
+            Ok(pause) => pause,
+            Err(message) => Pause::Panicked(message),
+        }
+    }
+
+    /// A short wait for a producer between its claim and its write; true: it was preempted, or takes long.
+    #[cold]
+    fn waits_in_vain(cell: &MachineCell<P, B>) -> bool {
+        for _ in 0..UNWRITTEN_SPINS {
+            if cfg!(loom) {
+                break;
+            }
+            spin_loop();
+            // SAFETY: called by the consumer.
+            if unsafe { cell.mailbox.queue.is_ready() } {
+                return false;
+            }
+        }
+        true
+    }
+
     /// A shutdown whose machines had all become quiet closes the mailboxes and lets them be read: what a thread sent at the
     /// last moment was accepted, so it is received. Past the deadline it is dropped and counted.
     #[cold]
-    fn reads_to_the_end(&self) -> bool {
-        self.header().end_code() == EndCode::Shutdown && !self.turn.pool.is_overdue()
+    fn reads_to_the_end(header: &Header, turn: &Turn<'_>) -> bool {
+        header.end_code() == EndCode::Shutdown && !turn.pool.is_overdue()
+    }
+
+    /// Whether the machine may keep its token though its mailbox is empty: nobody waits for anything of it.
+    #[inline]
+    fn lingers(&mut self) -> bool {
+        if self.mailbox().queue.needs_turn() {
+            return false;
+        }
+        self.mailbox().queue.publish_limit();
+        true
+    }
+
+    fn give_way(&mut self) -> Outcome {
+        self.turn.counters.exhausted.add(1);
+        self.make_room_now();
+        Outcome::Again
     }
 
     #[inline]
-    fn receive(&mut self, instruction: P) -> Result<(), Arc<str>> {
-        self.turn.counters.instructions.add(1);
-        // SAFETY: the stage is Alive, so the body is there.
-        let body = unsafe { self.private().body.assume_init_mut() };
-        unwind::user_code(|| body.receive(instruction))
-    }
-
     fn rest(&mut self) -> Option<Outcome> {
         // SAFETY: the token makes us the consumer, and the mailbox was found empty.
         match unsafe { self.mailbox().queue.rest() } {
@@ -310,10 +358,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     // ---- hooks and parking ----
 
     fn connect(&mut self) -> Result<(), Outcome> {
-        self.private().stage = Stage::Alive;
+        self.header().stage.set(Stage::Alive);
         let id = self.header().id.as_uuid();
         // SAFETY: the body was there when the cell was made, and is dropped at the end only.
-        let body = unsafe { self.private().body.assume_init_mut() };
+        let body = unsafe { self.body().assume_init_mut() };
         let result = unwind::user_code(|| body.connected(id));
         if let Err(message) = result {
             self.fail_with(EndCode::Panicked, message);
@@ -327,71 +375,123 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         Ok(())
     }
 
+    /// The machine was parked, or gave way in a ring with full receivers left.
+    #[cold]
+    fn come_back(&mut self) -> Option<Outcome> {
+        self.header().stage.set(Stage::Alive);
+        let side = self.header().side();
+        // Relaxed: figures.
+        let since = side.parked_since_ns.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            let parked = self.turn.pool.now_ns().saturating_sub(since);
+            side.parked_ns.fetch_add(parked, Ordering::Relaxed);
+        }
+        if self.header().is_asked_to_end() {
+            // Resumed to end, not for room: what it would send next finds no room either.
+            return Some(self.end());
+        }
+        self.park_on_full()
+    }
+
     #[cold]
     fn park_on_noted(&mut self) -> Option<Outcome> {
         // Who waits for this machine's room may be whom it is about to wait for. Before the notes are taken: a waker in there may
         // send, and note.
         self.make_room_now();
-        self.private().still_full = Some(Box::new(take_noted()));
-        self.park_on_full()
+        let mut noted = take_noted();
+        let first = noted.next()?;
+        let others: Vec<MemRef> = noted.collect();
+        if !others.is_empty() {
+            *lock(&self.header().side().still_full) = others;
+        }
+        match self.park_on(first) {
+            Some(outcome) => Some(outcome),
+            None => self.park_on_full(),
+        }
     }
 
     /// Parks on each receiver that the last `receive` found full and that still is, one after another.
     fn park_on_full(&mut self) -> Option<Outcome> {
-        while let Some(receiver) = self.next_full() {
-            // A reference of our own: from PARKED on the machine may run, end and be freed elsewhere.
-            let me = MemRef::of(self.header());
-            // Relaxed: written by the holder of the token; readers want a figure.
-            me.side()
-                .parked_since_ns
-                .store(self.turn.pool.now_ns(), Ordering::Relaxed);
-            self.private().was_parked = true;
-            let counters = self.turn.counters;
-            // From here on the private part is not touched unless the machine turns out not to be parked.
-            // SAFETY: the token is ours, and everything that touches the machine is finished.
-            match unsafe { backpressure::park(&me, &receiver) } {
-                Parked::Waiting => {
-                    counters.parks.add(1);
-                    // Relaxed: a figure. Through a reference of our own: the machine may be running again.
-                    me.side().parks.fetch_add(1, Ordering::Relaxed);
-                    // Before our own cell may go: dropping a receiver's cell may run user code that asks which machine it is in.
-                    drop(receiver);
-                    return Some(Outcome::Gone);
+        loop {
+            let next = {
+                let mut full = lock(&self.header().side().still_full);
+                if full.is_empty() {
+                    return None;
                 }
-                Parked::NotNeeded => self.private().was_parked = false,
-                Parked::GaveWay => {
-                    counters.ring_breaks.add(1);
-                    self.private().was_parked = false;
-                    self.make_room_now();
-                    return Some(Outcome::Again);
-                }
-                Parked::AskedToEnd => {
-                    self.private().was_parked = false;
-                    return Some(self.end());
-                }
+                full.remove(0)
+            };
+            if let Some(outcome) = self.park_on(next) {
+                return Some(outcome);
             }
         }
-        None
     }
 
-    fn next_full(&mut self) -> Option<MemRef> {
-        let still_full = &mut self.private().still_full;
-        let next = still_full
-            .as_mut()
-            .and_then(|full| (!full.is_empty()).then(|| full.remove(0)));
-        if still_full.as_ref().is_some_and(|full| full.is_empty()) {
-            *still_full = None;
+    /// Parks on one receiver; None: there is room again, the machine goes on.
+    fn park_on(&mut self, receiver: MemRef) -> Option<Outcome> {
+        // A reference of our own: from PARKED on the machine may run, end and be freed elsewhere.
+        let me = MemRef::of(self.header());
+        // Relaxed: written by the holder of the token; readers want a figure.
+        me.side()
+            .parked_since_ns
+            .store(self.turn.pool.now_ns(), Ordering::Relaxed);
+        me.stage.set(Stage::Parked);
+        let counters = self.turn.counters;
+        // From here on nothing of the token's is touched unless the machine turns out not to be parked.
+        // SAFETY: the token is ours, and everything that touches the machine is finished.
+        match unsafe { backpressure::park(&me, &receiver) } {
+            Parked::Waiting => {
+                counters.parks.add(1);
+                // Relaxed: a figure. Through a reference of our own: the machine may be running again.
+                me.side().parks.fetch_add(1, Ordering::Relaxed);
+                // Before our own cell may go: dropping a receiver's cell may run user code that asks which machine it is in.
+                drop(receiver);
+                Some(Outcome::Gone)
+            }
+            Parked::NotNeeded => {
+                self.stays();
+                None
+            }
+            Parked::GaveWay => {
+                counters.ring_breaks.add(1);
+                self.stays();
+                if !lock(&me.side().still_full).is_empty() {
+                    // The others come first when it is its turn again.
+                    me.stage.set(Stage::Parked);
+                }
+                self.make_room_now();
+                Some(Outcome::Again)
+            }
+            Parked::AskedToEnd => {
+                self.stays();
+                Some(self.end())
+            }
         }
-        next
     }
 
-    fn note_resume(&mut self) {
-        self.private().was_parked = false;
-        if let Some(side) = self.header().side_if_any() {
-            let since = side.parked_since_ns.swap(0, Ordering::Relaxed);
-            let parked = self.turn.pool.now_ns().saturating_sub(since);
-            // Relaxed: as above.
-            side.parked_ns.fetch_add(parked, Ordering::Relaxed);
-        }
+    /// It was not parked after all.
+    fn stays(&mut self) {
+        self.header().stage.set(Stage::Alive);
+        self.header()
+            .side()
+            .parked_since_ns
+            .store(0, Ordering::Relaxed);
     }
+}
+
+/// Why the loop over instructions stopped.
+enum Pause {
+    /// The mailbox was found empty.
+    Empty,
+    /// The instruction met a full receiver.
+    Noted,
+    /// As many instructions as the turn granted at once.
+    Stretch,
+    /// It is time to publish the room that was made.
+    Room,
+    /// The next instruction is claimed, and its producer does not write it.
+    Unwritten,
+    /// The machine is to end without reading more.
+    AskedToEnd,
+    /// An instruction panicked.
+    Panicked(Arc<str>),
 }

@@ -11,9 +11,47 @@ pub(crate) trait Body<P>: Send + 'static {
     fn receive(&mut self, instruction: P);
     fn connected(&mut self, id: Uuid);
     fn disconnected(&mut self);
-    /// The address of a value that other mailboxes may share.
-    fn shared_value(&self) -> *const ();
+    /// What its cell keeps for the other mailboxes of the same value.
+    type Sharing: Sharing;
+    fn sharing(&self, joined: bool) -> Self::Sharing;
     fn type_name() -> &'static str;
+}
+
+/// Whose value it is, for a cell: known after the value is gone.
+pub(crate) trait Sharing {
+    /// The address of a value that other mailboxes may share; null: there are none.
+    fn value(&self) -> *const ();
+    /// Whether this mailbox joined the value later.
+    fn joined(&self) -> bool;
+}
+
+/// A value of one mailbox: nothing to keep.
+pub(crate) struct Alone;
+
+impl Sharing for Alone {
+    fn value(&self) -> *const () {
+        std::ptr::null()
+    }
+
+    fn joined(&self) -> bool {
+        false
+    }
+}
+
+/// A value that others hold too.
+pub(crate) struct SharedValue {
+    value: *const (),
+    joined: bool,
+}
+
+impl Sharing for SharedValue {
+    fn value(&self) -> *const () {
+        self.value
+    }
+
+    fn joined(&self) -> bool {
+        self.joined
+    }
 }
 
 /// A `MachineMut`, by value: it lives in the cell.
@@ -36,8 +74,10 @@ impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
         self.0.disconnected();
     }
 
-    fn shared_value(&self) -> *const () {
-        std::ptr::null()
+    type Sharing = Alone;
+
+    fn sharing(&self, _joined: bool) -> Alone {
+        Alone
     }
 
     fn type_name() -> &'static str {
@@ -59,8 +99,13 @@ impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
         self.0.disconnected();
     }
 
-    fn shared_value(&self) -> *const () {
-        Arc::as_ptr(&self.0).cast()
+    type Sharing = SharedValue;
+
+    fn sharing(&self, joined: bool) -> SharedValue {
+        SharedValue {
+            value: Arc::as_ptr(&self.0).cast(),
+            joined,
+        }
     }
 
     fn type_name() -> &'static str {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::activation::{Activation, Outcome, Stage};
-use super::{Body, EndCode};
+use super::activation::{Activation, Outcome};
+use super::{Body, EndCode, Sharing, Stage};
 use crate::backpressure;
 use crate::mailbox::Popped;
 use crate::scheduler::take_noted;
@@ -32,10 +32,14 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         let _ = self.mailbox().queue.close();
         self.header().held.begin_end();
         backpressure::release_all(self.mailbox());
-        drop(take_noted());
-        self.private().still_full = None;
+        take_noted().for_each(drop);
+        if let Some(side) = self.header().side_if_any() {
+            // Dropped outside of the lock: the last reference to a cell drops what is in its mailbox.
+            let still_full = std::mem::take(&mut *lock(&side.still_full));
+            drop(still_full);
+        }
         // SAFETY: the stage is Alive, so the body is there.
-        let body = unsafe { self.private().body.assume_init_mut() };
+        let body = unsafe { self.body().assume_init_mut() };
         let result = unwind::user_code(|| body.disconnected());
         if let Err(message) = result {
             self.fail_with(EndCode::Panicked, message);
@@ -44,8 +48,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if matches!(code, EndCode::Panicked | EndCode::Failed) {
             self.end_partners();
         }
-        self.private().stage = Stage::Leaving;
-        let body = &mut self.private().body;
+        self.header().stage.set(Stage::Leaving);
+        let body = self.body();
         // SAFETY: the body is there, and the stage says that it will not be touched again.
         let dropped = unwind::user_code(|| unsafe { body.assume_init_drop() });
         if let Err(message) = dropped {
@@ -56,7 +60,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     /// Promise 7: a panic ends the value with all its mailboxes.
     fn end_partners(&self) {
-        let value = self.cell.shared_value;
+        let value = self.cell.sharing.value();
         if !value.is_null() {
             self.turn
                 .pool
@@ -71,7 +75,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             // SAFETY: the token makes us the consumer.
             match unsafe { self.mailbox().queue.pop_patiently() } {
                 Popped::Item(instruction) => {
-                    self.turn.counters.dropped.add(1);
+                    self.turn.dropped_one();
                     if !unwind::drop_user_value(instruction) {
                         self.turn.counters.panics.add(1);
                     }
@@ -96,8 +100,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     fn leave(&mut self) {
         let header = self.header();
         self.turn.counters.ended.add(1);
-        if self.cell.joined {
-            self.turn.pool.partners.leave(self.cell.shared_value);
+        if self.cell.sharing.joined() {
+            self.turn.pool.partners.leave(self.cell.sharing.value());
         }
         self.turn.pool.registry.leave(header.slot);
         // Who waits for the end hears of it last, when count and hooks are done.

@@ -5,12 +5,14 @@ mod body;
 mod control;
 mod edge;
 mod ending;
+mod entries;
 mod held;
 mod lazy;
 mod partners;
 mod reference;
 mod registry;
 mod side;
+mod stage;
 mod turn;
 
 #[cfg(all(test, loom))]
@@ -23,10 +25,10 @@ use crate::backpressure::Waiters;
 use crate::id::MachineId;
 use crate::mailbox::{Queue, Wake};
 use crate::scheduler::Pool;
-use crate::sync::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
 pub(crate) use activation::{After, MachineCell};
-pub(crate) use body::{Body, Owned, Shared};
+pub(crate) use body::{Body, Owned, Shared, Sharing};
 pub(crate) use control::ControlMessage;
 pub(crate) use edge::Edge;
 pub(crate) use held::{Held, Resumed};
@@ -35,6 +37,7 @@ pub(crate) use partners::Partners;
 pub(crate) use reference::{MemRef, Scheduled, expose};
 pub(crate) use registry::{Registry, RegistrySlot, next_free_id};
 pub(crate) use side::Side;
+pub(crate) use stage::{Stage, StageByte};
 pub(crate) use turn::Turn;
 
 /// What can be done with a cell without knowing its types.
@@ -43,6 +46,9 @@ pub(crate) struct VTable {
     pub(crate) is_machine: bool,
     /// Runs the machine once. Only for machines, only by the holder of the token.
     pub(crate) run: unsafe fn(Scheduled, &mut Turn<'_>) -> After,
+    /// Lets a machine rest that lingered on its worker; if something came, it is returned. Only for machines, only by the holder of
+    /// the token.
+    pub(crate) rest: unsafe fn(Scheduled) -> Option<Scheduled>,
     /// The consumer was at rest and has something to look at.
     pub(crate) wake: unsafe fn(NonNull<Header>),
     /// Parks a machine (the second argument) on this mailbox.
@@ -59,40 +65,93 @@ pub(crate) struct VTable {
     pub(crate) shared_value: unsafe fn(NonNull<Header>) -> *const (),
 }
 
-/// The untyped first part of every cell.
+/// The untyped part of every cell: words that are read at every send and activation, and seldom written. It stands between the
+/// words of the producers and those of the consumer.
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) vtable: &'static VTable,
-    refs: AtomicUsize,
-    senders: AtomicUsize,
     /// The runtime that runs this machine; None for a `Receiver`.
     pool: Option<Arc<Pool>>,
     pub(crate) id: MachineId,
-    pub(crate) edge: Edge,
     side: LazyBox<Side>,
+    refs: AtomicU32,
+    senders: AtomicU32,
     pub(crate) slot: RegistrySlot,
-    /// The key of this machine's node in the waiter list that `edge` names. Written before PARKED, read after the resume.
-    pub(crate) wait_key: AtomicU32,
     pub(crate) held: Held,
     /// Why the machine ends: an `EndCode`, 0 while nobody asked. Stored before CLOSED.
     end_code: AtomicU8,
+    /// How far the machine's life has come. Touched by the holder of the run token only.
+    pub(crate) stage: StageByte,
+}
+
+/// What stands in the middle of a cell's queue.
+#[repr(C)]
+pub(crate) struct Middle<P> {
+    header: Header,
+    waiters: LazyBox<Waiters<P>>,
 }
 
 /// A cell as its senders see it.
 #[repr(C)]
 pub(crate) struct MailboxCell<P> {
-    pub(crate) header: Header,
-    pub(crate) queue: Queue<P>,
-    pub(crate) waiters: LazyBox<Waiters<P>>,
-    /// Instructions beyond which a machine's `send` hands its instruction back.
-    pub(crate) hard_limit: u64,
+    pub(crate) queue: Queue<P, Middle<P>>,
 }
 
 const _: () = {
-    // One word per field group; a cell that grows by accident is a decision to take, not to find out.
-    assert!(cfg!(loom) || size_of::<Header>() <= 72);
-    assert!(cfg!(loom) || size_of::<MailboxCell<u64>>() <= 168);
+    // A cell that grows by accident is a decision to take, not to find out: with eight bytes of state a machine takes 128.
+    assert!(cfg!(loom) || size_of::<MailboxCell<u64>>() == 120);
+    // With `block_end` behind it, 64 bytes lie between the producers' words and the consumer's.
+    assert!(cfg!(loom) || size_of::<Middle<u64>>() == 56);
 };
+
+impl<P> MailboxCell<P> {
+    pub(crate) fn new(header: Header, capacity: u64, idle: bool) -> Self {
+        let middle = Middle {
+            header,
+            waiters: LazyBox::new(),
+        };
+        Self {
+            queue: Queue::around(middle, capacity, idle),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        &self.queue.middle.header
+    }
+
+    pub(crate) fn waiters(&self) -> &LazyBox<Waiters<P>> {
+        &self.queue.middle.waiters
+    }
+
+    /// Instructions beyond which a machine's `send` hands its instruction back.
+    pub(crate) fn hard_limit(&self) -> u64 {
+        let multiple = match self.header().pool() {
+            Some(pool) => pool.config.hard_limit,
+            None => crate::tuning::HARD_LIMIT_DEFAULT,
+        };
+        self.queue.capacity().saturating_mul(multiple as u64)
+    }
+}
+
+/// Where the header lies in a cell: the same for every instruction set.
+pub(crate) const HEADER_AT: usize = Queue::<(), Middle<()>>::MIDDLE_AT;
+
+/// The header of the cell that a pointer to its start leads to.
+pub(crate) fn header_of<C>(cell: NonNull<C>) -> NonNull<Header> {
+    // SAFETY: every cell begins with a `MailboxCell`, which holds a header at this offset.
+    unsafe { cell.cast::<u8>().add(HEADER_AT).cast() }
+}
+
+/// The cell that a header stands in, as the type that the caller knows it to be.
+///
+/// # Safety
+/// `header` was made by `header_of`, or by [`Header::in_cell`], from a cell of type `C`, which begins with a `MailboxCell`.
+#[inline]
+pub(crate) unsafe fn cell_of<C>(header: NonNull<Header>) -> NonNull<C> {
+    // SAFETY: by the caller's word, there are so many bytes before it.
+    unsafe { header.cast::<u8>().sub(HEADER_AT).cast() }
+}
 
 /// The reasons for an end, as stored in a byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,16 +205,15 @@ impl Header {
     ) -> Self {
         Self {
             vtable,
-            refs: AtomicUsize::new(2),
-            senders: AtomicUsize::new(1),
             pool,
             id,
-            edge: Edge::new(),
             side: LazyBox::new(),
+            refs: AtomicU32::new(2),
+            senders: AtomicU32::new(1),
             slot,
-            wait_key: AtomicU32::new(0),
             held: Held::new(),
             end_code: AtomicU8::new(0),
+            stage: StageByte::new(),
         }
     }
 
@@ -171,8 +229,14 @@ impl Header {
         self.side.get()
     }
 
-    /// A pointer to the whole cell, not just to the header's bytes: what references and tokens are made from.
-    pub(crate) fn cell(&self) -> NonNull<Self> {
+    /// A reference to the cell whose room this machine waits for, if it is parked.
+    pub(crate) fn waits_for(&self) -> Option<MemRef> {
+        self.side_if_any().and_then(|side| side.edge.follow())
+    }
+
+    /// A pointer that leads to the whole cell, not just to the header's bytes: what references and tokens are made from.
+    #[inline]
+    pub(crate) fn in_cell(&self) -> NonNull<Self> {
         let address = std::ptr::from_ref(self).addr();
         let cell = std::ptr::with_exposed_provenance_mut(address);
         // SAFETY: the address of a reference is not null. Both places that allocate cells expose the provenance of the allocation.
@@ -180,21 +244,26 @@ impl Header {
     }
 
     /// The mailbox without its type: for the steps that touch the words and no instruction.
-    pub(crate) fn queue(&self) -> &Queue<()> {
-        let mailbox = self.cell().cast::<MailboxCell<()>>();
-        // SAFETY: every header is the first field of a `MailboxCell<P>`; `MailboxCell` and `Queue` are repr(C) and name P
-        // behind pointers only, so that the layout up to and with the queue is the same for every P. The callers (all in
+    pub(crate) fn queue(&self) -> &Queue<(), Middle<()>> {
+        // SAFETY: every header stands in a `MailboxCell<P>`; `MailboxCell`, `Queue` and `Middle` are repr(C) and name P
+        // behind pointers only, so that the layout is the same for every P. The callers (all in
         // this crate: `tail`, `len`, `close`, `post_control`, `capacity`, `clear_control`) read and write the words and follow no
         // block pointer.
-        unsafe { &(*mailbox.as_ptr()).queue }
+        unsafe { &cell_of::<MailboxCell<()>>(self.in_cell()).as_ref().queue }
     }
 
     /// Wakes the consumer if the step before took its IDLE away.
     #[inline]
     pub(crate) fn wake(&self, owed: Wake) {
-        if owed == Wake::Schedule {
+        if owed != Wake::Schedule {
+            return;
+        }
+        if self.pool.is_some() {
             // SAFETY: the header is alive, and this caller took IDLE away: it owns the token.
-            unsafe { (self.vtable.wake)(self.cell()) }
+            crate::scheduler::schedule(unsafe { Scheduled::new(self.in_cell()) });
+        } else {
+            // SAFETY: the same; a cell without a pool is woken by its table.
+            unsafe { (self.vtable.wake)(self.in_cell()) }
         }
     }
 

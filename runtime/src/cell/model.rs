@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool as Flag, AtomicUsize as Count, Ordering::Rela
 use ::loom::thread::{self, JoinHandle};
 
 use super::{
-    ControlMessage, EndCode, Header, LazyBox, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn,
-    VTable, expose, next_free_id,
+    ControlMessage, EndCode, Header, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn, VTable,
+    cell_of, expose, next_free_id,
 };
 use crate::backpressure::{self, make_room, make_room_now};
-use crate::mailbox::{Bound, Popped, Queue, Rest, UNBOUNDED, word};
+use crate::mailbox::{Bound, Popped, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
 use crate::sync::{UnsafeCell, model, yield_now};
 
@@ -99,6 +99,7 @@ impl ModelCell {
         VTable {
             is_machine,
             run: Self::run,
+            rest: Self::rest,
             wake: Self::wake,
             park_on: backpressure::park_on::<Item>,
             unlink_waiter: backpressure::unlink_machine::<Item>,
@@ -114,14 +115,18 @@ impl ModelCell {
         super::After::Again(token)
     }
 
+    unsafe fn rest(token: Scheduled) -> Option<Scheduled> {
+        Some(token)
+    }
+
     unsafe fn wake(cell: NonNull<Header>) {
         // SAFETY: the caller hands the token over, which keeps the cell alive.
-        let this = unsafe { cell.cast::<Self>().as_ref() };
+        let this = unsafe { cell_of::<Self>(cell).as_ref() };
         this.tally.wakes.fetch_add(1, Relaxed);
         this.note_turn();
         // Who resumes a machine has taken its edge and its node out before.
         assert!(
-            this.mailbox.header.edge.follow().is_none(),
+            this.mailbox.header().waits_for().is_none(),
             "queued with an edge"
         );
         if this.runs {
@@ -132,7 +137,7 @@ impl ModelCell {
 
     unsafe fn free(cell: NonNull<Header>) {
         // SAFETY: allocated by `Subject::new` as a box of this type, and the last reference is gone.
-        let cell = unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) };
+        let cell = unsafe { Box::from_raw(cell_of::<Self>(cell).as_ptr()) };
         cell.memory
             .with_mut(|_| cell.tally.freed.fetch_add(1, Relaxed));
     }
@@ -147,20 +152,20 @@ impl ModelCell {
         self.mailbox.queue.clear_control();
         self.tally
             .control
-            .fetch_add(self.mailbox.header.take_control().len(), Relaxed);
+            .fetch_add(self.mailbox.header().take_control().len(), Relaxed);
     }
 }
 
 /// What the holder of the token of a [`ModelCell`] does: it touches what is its own.
 pub(crate) fn touch(cell: &Header) {
     // SAFETY: a model's cell, and alive: it is borrowed.
-    unsafe { cell.cell().cast::<ModelCell>().as_ref() }.note_turn();
+    unsafe { cell_of::<ModelCell>(cell.in_cell()).as_ref() }.note_turn();
 }
 
 /// What the holder of a reference to a [`ModelCell`] does: it reads.
 fn read_memory(cell: &Header) {
     // SAFETY: a model's cell, and alive: it is borrowed.
-    let this = unsafe { cell.cell().cast::<ModelCell>().as_ref() };
+    let this = unsafe { cell_of::<ModelCell>(cell.in_cell()).as_ref() };
     this.memory.with(|_| ());
 }
 
@@ -170,14 +175,14 @@ fn read_memory(cell: &Header) {
 /// The caller has the token of `cell`, which is a [`ModelCell`].
 pub(crate) unsafe fn consume(cell: NonNull<Header>) {
     // SAFETY: the token keeps the cell alive.
-    let this = unsafe { cell.cast::<ModelCell>().as_ref() };
+    let this = unsafe { cell_of::<ModelCell>(cell).as_ref() };
     let queue = &this.mailbox.queue;
     this.note_turn();
     loop {
         if queue.tail().has(word::CONTROL) {
             this.serve_control();
         }
-        if this.mailbox.header.is_asked_to_end() {
+        if this.mailbox.header().is_asked_to_end() {
             // SAFETY: the token is ours.
             return unsafe { end(cell) };
         }
@@ -185,7 +190,7 @@ pub(crate) unsafe fn consume(cell: NonNull<Header>) {
         match unsafe { queue.pop_patiently() } {
             Popped::Item(_) => {
                 this.tally.received.fetch_add(1, Relaxed);
-                if queue.limit_is_stale() {
+                if queue.head() > queue.stale_at() {
                     // SAFETY: as above.
                     unsafe { make_room(&this.mailbox) };
                 }
@@ -220,7 +225,7 @@ pub(crate) unsafe fn consume(cell: NonNull<Header>) {
 /// As for [`consume`].
 pub(crate) unsafe fn end(cell: NonNull<Header>) {
     // SAFETY: the token keeps the cell alive.
-    let this = unsafe { cell.cast::<ModelCell>().as_ref() };
+    let this = unsafe { cell_of::<ModelCell>(cell).as_ref() };
     let _ = this.mailbox.queue.close();
     backpressure::release_all(&this.mailbox);
     // SAFETY: the token makes us the consumer.
@@ -231,8 +236,8 @@ pub(crate) unsafe fn end(cell: NonNull<Header>) {
         return;
     }
     this.note_turn();
-    this.mailbox.header.freeze_end_code();
-    this.mailbox.header.held.end();
+    this.mailbox.header().freeze_end_code();
+    this.mailbox.header().held.end();
     this.tally.ended.fetch_add(1, Relaxed);
     // SAFETY: the token's own reference, given up once.
     drop(unsafe { MemRef::from_raw(cell) });
@@ -252,12 +257,11 @@ impl Subject {
     fn with_table(table: &'static VTable, capacity: u64, idle: bool, runs: bool) -> Self {
         let tally = Arc::new(Tally::default());
         let cell = Box::new(ModelCell {
-            mailbox: MailboxCell {
-                header: Header::new(table, None, next_free_id(), RegistrySlot::NONE),
-                queue: Queue::new(capacity, idle),
-                waiters: LazyBox::new(),
-                hard_limit: UNBOUNDED,
-            },
+            mailbox: MailboxCell::new(
+                Header::new(table, None, next_free_id(), RegistrySlot::NONE),
+                capacity,
+                idle,
+            ),
             notes: UnsafeCell::new(Notes::default()),
             memory: UnsafeCell::new(()),
             tally: Arc::clone(&tally),
@@ -269,7 +273,7 @@ impl Subject {
     }
 
     pub(crate) fn header(&self) -> &Header {
-        &self.sender.cell().header
+        self.sender.cell().header()
     }
 
     pub(crate) fn reference(&self) -> MemRef {
@@ -278,24 +282,23 @@ impl Subject {
 
     /// Puts one instruction in, beyond the capacity where need be; the consumer is awake.
     pub(crate) fn fill(&self) {
-        let pushed = self
-            .sender
-            .cell()
-            .queue
-            .push(Item::new(&self.tally), Bound::Overflow(UNBOUNDED));
+        let pushed = self.sender.cell().queue.push(
+            &mut Some(Item::new(&self.tally)),
+            Bound::Overflow(UNBOUNDED),
+        );
         self.header().wake(pushed.expect("open").wake);
     }
 
     /// Runs the consumer. The caller has the token.
     pub(crate) fn consume(&self) {
         // SAFETY: the model has the token; the sender keeps the memory.
-        unsafe { consume(self.header().cell()) }
+        unsafe { consume(self.header().in_cell()) }
     }
 
     /// Reads and serves as a running machine does, and keeps the token.
     pub(crate) fn drain(&self) {
         // SAFETY: a model's cell, kept by the sender.
-        let this = unsafe { self.header().cell().cast::<ModelCell>().as_ref() };
+        let this = unsafe { cell_of::<ModelCell>(self.header().in_cell()).as_ref() };
         this.note_turn();
         // SAFETY: the model has the token.
         while let Popped::Item(_) = unsafe { this.mailbox.queue.pop() } {
@@ -308,7 +311,7 @@ impl Subject {
     /// Takes one instruction as a `Receiver` does, and may never come by again.
     pub(crate) fn receive_once(&self) {
         // SAFETY: a model's cell, kept by the sender.
-        let this = unsafe { self.header().cell().cast::<ModelCell>().as_ref() };
+        let this = unsafe { cell_of::<ModelCell>(self.header().in_cell()).as_ref() };
         this.note_turn();
         // SAFETY: the model is the consumer.
         if let Popped::Item(_) = unsafe { this.mailbox.queue.pop_patiently() } {
@@ -326,7 +329,7 @@ impl Subject {
     /// Ends the machine. The caller has the token.
     pub(crate) fn end(self) -> Arc<Tally> {
         // SAFETY: the model has the token; the sender keeps the memory.
-        unsafe { end(self.header().cell()) };
+        unsafe { end(self.header().in_cell()) };
         self.tally
     }
 
@@ -351,7 +354,7 @@ fn model_last_sender_and_weak() {
     model("cell/last_sender_and_weak", Some(3), || {
         let Subject { sender, tally } = Subject::new(UNBOUNDED, true, true);
         let weak = sender.downgrade();
-        let memory = MemRef::of(&sender.cell().header);
+        let memory = MemRef::of(sender.cell().header());
         let sent = Arc::new(Count::new(0));
         let a = thread::spawn(move || drop(sender));
         let (counted, items) = (Arc::clone(&sent), Arc::clone(&tally));
@@ -380,7 +383,7 @@ fn model_last_sender_and_weak() {
 fn model_two_senders_go() {
     model("cell/two_senders_go", Some(2), || {
         let Subject { sender, tally } = Subject::new(UNBOUNDED, true, true);
-        let memory = MemRef::of(&sender.cell().header);
+        let memory = MemRef::of(sender.cell().header());
         let senders = [sender.clone(), sender].map(|sender| {
             let items = Arc::clone(&tally);
             thread::spawn(move || sender.try_send(Item::new(&items)).expect("open"))

@@ -4,11 +4,11 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::{Header, MailboxCell};
+use super::{Header, MailboxCell, header_of};
 use crate::mailbox::Wake;
 use crate::sync::{Ordering, fence};
 
-/// Leaks a new cell. Its provenance is exposed: see [`Header::cell`].
+/// Leaks a new cell. Its provenance is exposed: see [`Header::in_cell`].
 pub(crate) fn expose<C>(cell: Box<C>) -> NonNull<C> {
     let cell = NonNull::from(Box::leak(cell));
     let _ = cell.as_ptr().expose_provenance();
@@ -35,7 +35,7 @@ impl MemRef {
         let before = unsafe { cell.as_ref() }
             .refs
             .fetch_add(1, Ordering::Relaxed);
-        if before > isize::MAX as usize {
+        if before > i32::MAX as u32 {
             // Only a program that leaks references in a loop comes here; wrapping would free the cell under others.
             std::process::abort();
         }
@@ -44,7 +44,7 @@ impl MemRef {
 
     pub(crate) fn of(header: &Header) -> Self {
         // SAFETY: a reference to a header exists only while its cell is alive.
-        unsafe { Self::new(header.cell()) }
+        unsafe { Self::new(header.in_cell()) }
     }
 
     /// # Safety
@@ -112,17 +112,17 @@ impl<P> MailboxCell<P> {
     /// One more strong sender.
     pub(crate) fn add_sender(&self) {
         // Relaxed: made from an existing one.
-        if self.header.senders.fetch_add(1, Ordering::Relaxed) > isize::MAX as usize {
+        if self.header().senders.fetch_add(1, Ordering::Relaxed) > i32::MAX as u32 {
             std::process::abort();
         }
     }
 
     /// One more strong sender, unless there is none left: zero is final.
     pub(crate) fn try_add_sender(&self) -> bool {
-        let mut count = self.header.senders.load(Ordering::Relaxed);
+        let mut count = self.header().senders.load(Ordering::Relaxed);
         while count != 0 {
             // Relaxed: the weak sender that asks keeps the memory, and the count guards nothing else.
-            match self.header.senders.compare_exchange_weak(
+            match self.header().senders.compare_exchange_weak(
                 count,
                 count + 1,
                 Ordering::Relaxed,
@@ -143,13 +143,13 @@ impl<P> MailboxCell<P> {
         // SAFETY: the senders' memory reference keeps the cell while one is counted.
         let this = unsafe { cell.as_ref() };
         // AcqRel: every sender's pushes happen before the close by the last one.
-        if this.header.senders.fetch_sub(1, Ordering::AcqRel) != 1 {
+        if this.header().senders.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
         let wake: Wake = this.queue.close();
-        this.header.wake(wake);
+        this.header().wake(wake);
         // SAFETY: the last sender gives up the reference that all senders held together.
-        unsafe { release(cell.cast()) };
+        unsafe { release(header_of(cell)) };
     }
 }
 

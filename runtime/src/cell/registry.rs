@@ -7,36 +7,39 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64 as ProcessWide, AtomicUsize as Counter, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crossbeam_utils::CachePadded;
-use slab::Slab;
-
+use super::entries::Entries;
 use super::{Header, MemRef};
 use crate::id::MachineId;
 use crate::tuning::{ID_BLOCK, REGISTRY_SHARDS};
+use crossbeam_utils::CachePadded;
 
-/// Where a machine stands in its registry.
+/// Where a machine stands in its registry: its shard, and its place there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RegistrySlot {
-    shard: u32,
-    index: u32,
-}
+pub(crate) struct RegistrySlot(u32);
 
 impl RegistrySlot {
     /// For cells that stand in no registry.
-    pub(crate) const NONE: Self = Self {
-        shard: u32::MAX,
-        index: u32::MAX,
-    };
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    fn new(shard: usize, index: usize) -> Option<Self> {
+        let index = u32::try_from(index)
+            .ok()?
+            .checked_mul(REGISTRY_SHARDS as u32)?;
+        Some(Self(index + shard as u32))
+    }
+
+    fn shard(self) -> usize {
+        self.0 as usize % REGISTRY_SHARDS
+    }
+
+    fn index(self) -> usize {
+        self.0 as usize / REGISTRY_SHARDS
+    }
 }
-
-struct Entry(NonNull<Header>);
-
-// SAFETY: the pointer is used under the shard's lock only, while the machine's token keeps the cell alive.
-unsafe impl Send for Entry {}
 
 #[derive(Default)]
 struct Shard {
-    cells: Slab<Entry>,
+    cells: Entries,
     next_id: u64,
     id_end: u64,
     closed: bool,
@@ -97,26 +100,19 @@ impl Registry {
         }
         let id = MachineId::from_raw(shard.next_id);
         shard.next_id += 1;
-        let entry = shard.cells.vacant_entry();
-        let slot = RegistrySlot {
-            shard: shard_index as u32,
-            index: entry.key() as u32,
-        };
+        // 134 million machines of one thread: more than any memory holds.
+        let slot = RegistrySlot::new(shard_index, shard.cells.next_index())
+            .expect("fewer machines than 2^27 per shard");
         let cell = build(id, slot);
-        entry.insert(Entry(cell));
+        shard.cells.insert(cell);
         self.counts[shard_index].fetch_add(1, Ordering::Relaxed);
         Some(cell)
     }
 
     /// Removes a machine that has ended.
     pub(crate) fn leave(&self, slot: RegistrySlot) {
-        let mut shard = self.lock(slot.shard as usize);
-        shard.cells.remove(slot.index as usize);
-        // A burst does not keep its entries for ever.
-        if shard.cells.is_empty() && shard.cells.capacity() > 1024 {
-            shard.cells = Slab::new();
-        }
-        self.counts[slot.shard as usize].fetch_sub(1, Ordering::Relaxed);
+        self.lock(slot.shard()).cells.remove(slot.index());
+        self.counts[slot.shard()].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Live machines: exact for a caller that knows that nobody connects or ends meanwhile.
@@ -142,7 +138,7 @@ impl Registry {
                 .lock(shard)
                 .cells
                 .iter()
-                .map(|(_, entry)| unsafe { MemRef::new(entry.0) })
+                .map(|cell| unsafe { MemRef::new(cell) })
                 .collect();
             cells.into_iter().for_each(&mut visit);
         }

@@ -5,8 +5,8 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::ControlMessage;
-use crate::sync::{AtomicU64, Mutex, lock};
+use super::{ControlMessage, Edge, MemRef};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, lock};
 use crate::unwind;
 
 /// Name, control lane, end and waiting statistics of one cell.
@@ -14,6 +14,13 @@ pub(crate) struct Side {
     pub(crate) name: Mutex<Option<Arc<str>>>,
     pub(crate) control: Mutex<Vec<ControlMessage>>,
     pub(crate) end: Mutex<End>,
+    /// Whose room this machine waits for while it is parked.
+    pub(crate) edge: Edge,
+    /// The key of this machine's node in the waiter list that `edge` names. Written before PARKED, read after the resume.
+    pub(crate) wait_key: AtomicU32,
+    /// Full receivers on which the machine is still to be parked: the rest of a `receive` that met several. For the holder of the
+    /// token only; a lock because the box is shared.
+    pub(crate) still_full: Mutex<Vec<MemRef>>,
     /// How often this machine was parked on a full mailbox.
     pub(crate) parks: AtomicU64,
     /// Nanoseconds that it was parked, in all.
@@ -36,6 +43,9 @@ impl Default for Side {
             name: Mutex::new(None),
             control: Mutex::new(Vec::new()),
             end: Mutex::new(End::default()),
+            edge: Edge::new(),
+            wait_key: AtomicU32::new(0),
+            still_full: Mutex::new(Vec::new()),
             parks: AtomicU64::new(0),
             parked_ns: AtomicU64::new(0),
             parked_since_ns: AtomicU64::new(0),

@@ -3,6 +3,9 @@
 use crate::scheduler::Pool;
 use crate::stats::Counters;
 
+/// Instructions before the first look at the clock.
+const FIRST_LOOK: usize = 2;
+
 /// What the worker hands to an activation.
 pub(crate) struct Turn<'a> {
     pub(super) pool: &'a Pool,
@@ -12,35 +15,54 @@ pub(crate) struct Turn<'a> {
     until_clock: usize,
     stride: usize,
     started_ns: u64,
+    /// The machine may keep its token for a moment when it has read everything.
+    pub(super) may_linger: bool,
     /// The machine gave way because a producer has not written what it claimed.
     pub(crate) waits_for_others: bool,
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(pool: &'a Pool, counters: &'a Counters) -> Self {
+    pub(crate) fn new(pool: &'a Pool, counters: &'a Counters, may_linger: bool) -> Self {
         Self {
             pool,
             counters,
             budget: pool.config.budget,
-            until_clock: 2,
+            until_clock: FIRST_LOOK,
             stride: 1,
             started_ns: 0,
+            may_linger,
             waits_for_others: false,
         }
     }
 
-    /// Counts one instruction; true: the machine has had its share and gives way.
+    /// How many instructions may be received before [`is_over`](Self::is_over) wants to be asked.
+    #[inline]
+    pub(super) fn stretch(&self) -> usize {
+        self.budget.min(self.until_clock)
+    }
+
+    /// So many instructions of the stretch were received.
+    #[inline]
+    pub(super) fn used(&mut self, instructions: usize) {
+        self.counters.instructions.add(instructions as u64);
+        self.budget -= instructions;
+        self.until_clock -= instructions;
+    }
+
+    /// An instruction was dropped unread: it counts against the turn, since its destructor is user code.
+    pub(super) fn dropped_one(&mut self) {
+        self.counters.dropped.add(1);
+        self.budget -= 1;
+        self.until_clock -= 1;
+    }
+
+    /// Whether the machine has had its share and gives way.
     ///
     /// The clock is read after 2, 3, 5, 9 … instructions, at most 32 apart: two reads cost 55 ns, an instruction often less than ten, and an
     /// activation of one instruction needs no clock at all. Where instructions prove long it is read after each.
     #[inline]
     pub(super) fn is_over(&mut self) -> bool {
-        self.budget -= 1;
-        if self.budget == 0 {
-            return true;
-        }
-        self.until_clock -= 1;
-        self.until_clock == 0 && self.slice_is_over()
+        self.budget == 0 || (self.until_clock == 0 && self.slice_is_over())
     }
 
     #[cold]

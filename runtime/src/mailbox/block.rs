@@ -1,4 +1,7 @@
-//! Blocks of slots: one allocation each, laid out by hand as header, slots, ready bytes.
+//! Blocks of slots: one allocation each, laid out by hand as a header and slots.
+//!
+//! The ready mark stands beside its value: a consumer that runs close behind a producer on another core fetches one line for
+//! both, and slots of one line that are written at once move at once.
 //!
 //! Invariants (the numbers are cited by the SAFETY lines of this file and of `queue.rs`):
 //!
@@ -15,11 +18,11 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use super::pool;
+use super::pool::{self, Source};
 use crate::sync::{AtomicPtr, AtomicU8, Ordering, UnsafeCell};
-use crate::tuning::{BLOCK_BYTES_MAX, BLOCK_SLOTS};
+use crate::tuning::BLOCK_BYTES;
 
-/// The header of a block; the slots and the ready bytes follow it in the same allocation.
+/// The header of a block; the slots follow it in the same allocation.
 #[repr(C)]
 pub(crate) struct Block<P> {
     /// The next block, null until a push installed one.
@@ -27,60 +30,88 @@ pub(crate) struct Block<P> {
     /// The index of slot 0.
     base: u64,
     slots: u32,
+    /// The growth step whose layout it has.
+    step: u32,
 }
 
-type Slot<P> = UnsafeCell<MaybeUninit<P>>;
+/// A value and whether it is there.
+#[repr(C)]
+struct Slot<P> {
+    value: UnsafeCell<MaybeUninit<P>>,
+    ready: AtomicU8,
+}
+
+/// The last growth step.
+pub(crate) const STEP_MAX: u32 = BLOCK_BYTES.len() as u32 - 1;
 
 impl<P> Block<P> {
-    /// How many slots the block of the given growth step has.
-    pub(crate) fn slots_at(step: u32) -> usize {
-        let wanted = BLOCK_SLOTS[(step as usize).min(BLOCK_SLOTS.len() - 1)];
-        let fitting = BLOCK_BYTES_MAX / size_of::<Slot<P>>().max(1);
-        wanted.min(fitting.max(2))
-    }
-
-    /// Where the slots begin: a constant, so that a slot is found without a look at the block's size.
+    /// Where the slots begin.
     const SLOTS_AT: usize = size_of::<Self>().next_multiple_of(align_of::<Slot<P>>());
 
-    /// Where the ready bytes begin: behind the slots.
-    fn ready_at(slots: usize) -> usize {
-        let end = Self::SLOTS_AT + slots * size_of::<Slot<P>>();
-        end.next_multiple_of(align_of::<AtomicU8>())
-    }
+    const SLOTS: [u32; BLOCK_BYTES.len()] = {
+        let mut slots = [0; BLOCK_BYTES.len()];
+        let mut step = 0;
+        while step < slots.len() {
+            let fitting = BLOCK_BYTES[step].saturating_sub(Self::SLOTS_AT) / size_of::<Slot<P>>();
+            // A large instruction still gets two: a block of one slot would be a list.
+            slots[step] = if cfg!(loom) || fitting < 2 {
+                2
+            } else {
+                fitting as u32
+            };
+            step += 1;
+        }
+        slots
+    };
 
-    fn layout(slots: usize) -> Layout {
-        let align = align_of::<Self>()
-            .max(align_of::<Slot<P>>())
-            .max(align_of::<AtomicU8>());
-        let size = Self::ready_at(slots) + slots * size_of::<AtomicU8>();
-        // Bounded by BLOCK_BYTES_MAX or two slots: only an instruction of a quarter of the address space fails here.
-        Layout::from_size_align(size, align).expect("an instruction fits into memory")
+    const SOURCES: [Source; BLOCK_BYTES.len()] = {
+        let mut sources = [Source::Class(0); BLOCK_BYTES.len()];
+        let mut step = 0;
+        while step < sources.len() {
+            let size = Self::SLOTS_AT + Self::SLOTS[step] as usize * size_of::<Slot<P>>();
+            let align = if align_of::<Self>() > align_of::<Slot<P>>() {
+                align_of::<Self>()
+            } else {
+                align_of::<Slot<P>>()
+            };
+            // Only two instructions of a quarter of the address space each fail here, when they are compiled.
+            let Ok(layout) = Layout::from_size_align(size, align) else {
+                panic!("an instruction fits into memory")
+            };
+            sources[step] = Source::of(layout);
+            step += 1;
+        }
+        sources
+    };
+
+    /// How many slots the block of the given growth step has.
+    #[inline]
+    pub(crate) fn slots_at(step: u32) -> u64 {
+        u64::from(Self::SLOTS[step as usize])
     }
 
     /// A block whose slot 0 is `base`, with no slot ready. Aborts if memory is exhausted, as every allocation of std.
-    pub(crate) fn allocate(base: u64, slots: usize) -> NonNull<Self> {
-        let layout = Self::layout(slots);
-        let Some(memory) = pool::allocate(layout) else {
-            handle_alloc_error(layout)
+    #[inline]
+    pub(crate) fn allocate(base: u64, step: u32) -> NonNull<Self> {
+        let Some(memory) = pool::allocate(Self::SOURCES[step as usize]) else {
+            handle_alloc_error(Layout::new::<Self>())
         };
         let block = memory.cast::<Self>();
-        // SAFETY: `memory` is a fresh allocation of `layout`, so header and ready bytes lie inside it and nobody else
-        // knows it yet.
+        let slots = Self::SLOTS[step as usize];
+        // SAFETY: `memory` is a fresh allocation for header and slots, and nobody else knows it yet.
         unsafe {
             block.write(Self {
                 next: AtomicPtr::new(std::ptr::null_mut()),
                 base,
-                slots: slots as u32,
+                slots,
+                step,
             });
-            let ready = memory.add(Self::ready_at(slots)).cast::<AtomicU8>();
-            for i in 0..slots {
-                ready.add(i).write(AtomicU8::new(0));
-            }
-            // Nothing at all under std; loom's cells carry bookkeeping.
-            for i in 0..slots {
-                Self::slot(block, i)
-                    .cast_mut()
-                    .write(UnsafeCell::new(MaybeUninit::uninit()));
+            for i in 0..slots as usize {
+                let slot = Self::slot(block, i).as_ptr();
+                (&raw mut (*slot).ready).write(AtomicU8::new(0));
+                // Loom's cells carry bookkeeping; ours are what is in them.
+                #[cfg(loom)]
+                (&raw mut (*slot).value).write(UnsafeCell::new(MaybeUninit::uninit()));
             }
         }
         block
@@ -90,16 +121,17 @@ impl<P> Block<P> {
     ///
     /// # Safety
     /// Invariant 4: nobody else will touch the block again.
+    #[inline]
     pub(crate) unsafe fn free(block: NonNull<Self>) {
         // SAFETY: the block is alive until here (caller), so its header may be read.
-        let slots = unsafe { block.as_ref() }.slots as usize;
-        let layout = Self::layout(slots);
-        for i in 0..slots {
-            // SAFETY: built by `allocate`, dropped once; loom's bookkeeping wants it. The MaybeUninit inside drops nothing.
-            unsafe { std::ptr::drop_in_place(Self::slot(block, i).cast_mut()) };
+        let step = unsafe { block.as_ref() }.step;
+        // SAFETY: built by `allocate`, dropped once; loom's bookkeeping wants it. The MaybeUninit inside drops nothing.
+        #[cfg(loom)]
+        for i in 0..Self::SLOTS[step as usize] as usize {
+            unsafe { Self::slot(block, i).drop_in_place() };
         }
-        // SAFETY: allocated by `allocate` with this very layout.
-        unsafe { pool::free(block.cast(), layout) };
+        // SAFETY: allocated by `allocate` from this very source.
+        unsafe { pool::free(block.cast(), Self::SOURCES[step as usize]) };
     }
 
     /// Takes a fresh block for another base: it was allocated before the claim that it serves was known.
@@ -113,6 +145,7 @@ impl<P> Block<P> {
 
     /// # Safety
     /// The block is alive.
+    #[inline]
     pub(super) unsafe fn base(block: NonNull<Self>) -> u64 {
         // SAFETY: alive by the caller's word; `base` does not change after publication.
         unsafe { block.as_ref().base }
@@ -120,30 +153,23 @@ impl<P> Block<P> {
 
     /// # Safety
     /// The block is alive.
+    #[inline]
     pub(super) unsafe fn slots(block: NonNull<Self>) -> u64 {
         // SAFETY: as for `base`.
         u64::from(unsafe { block.as_ref().slots })
     }
 
     /// # Safety
-    /// The block is alive and `i` is less than its slots.
-    unsafe fn ready<'a>(block: NonNull<Self>, i: usize) -> &'a AtomicU8 {
-        // SAFETY: alive by the caller's word.
-        let ready_at = Self::ready_at(unsafe { block.as_ref() }.slots as usize);
-        // SAFETY: inside the allocation by the caller's word, built by `allocate`.
-        unsafe {
-            block
-                .cast::<u8>()
-                .add(ready_at)
-                .cast::<AtomicU8>()
-                .add(i)
-                .as_ref()
-        }
+    /// The block is alive.
+    pub(super) unsafe fn step(block: NonNull<Self>) -> u32 {
+        // SAFETY: as for `base`.
+        unsafe { block.as_ref().step }
     }
 
     /// # Safety
     /// The block is alive and `i` is less than its slots.
-    unsafe fn slot(block: NonNull<Self>, i: usize) -> *const Slot<P> {
+    #[inline]
+    unsafe fn slot(block: NonNull<Self>, i: usize) -> NonNull<Slot<P>> {
         // SAFETY: inside the allocation by the caller's word.
         unsafe {
             block
@@ -152,36 +178,56 @@ impl<P> Block<P> {
                 .cast::<Slot<P>>()
                 .add(i)
         }
-        .as_ptr()
     }
 
-    /// Writes the claimed slot and marks it ready; after this the producer may not touch the block.
+    /// Moves the instruction from `value`, where it is, into the claimed slot and marks it ready; after this the producer may not touch
+    /// the block.
     ///
     /// # Safety
     /// The calling thread claimed `index`, the block is the one that holds it, and it was not written before.
-    pub(super) unsafe fn write(block: NonNull<Self>, index: u64, value: P) {
+    #[inline]
+    pub(super) unsafe fn write(block: NonNull<Self>, index: u64, value: &mut Option<P>) {
         // SAFETY: the claim keeps the block alive until the ready mark (invariant 1).
-        let i = (index - unsafe { Self::base(block) }) as usize;
+        let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
         // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.
-        unsafe { (*Self::slot(block, i)).with_mut(|slot| (*slot).write(value)) };
+        slot.value.with_mut(|to| {
+            let value = value.take();
+            debug_assert!(value.is_some(), "an instruction is pushed once");
+            if let Some(value) = value {
+                unsafe { (*to).write(value) };
+            }
+        });
         // Release: pairs with the Acquire in `read`; weaker, the consumer could read the slot before it is written.
-        // SAFETY: still alive, as the slot was not marked before this store.
-        unsafe { Self::ready(block, i) }.store(1, Ordering::Release);
+        slot.ready.store(1, Ordering::Release);
+    }
+
+    /// Whether slot `index` was written.
+    ///
+    /// # Safety
+    /// As for `read`.
+    pub(super) unsafe fn is_ready(block: NonNull<Self>, index: u64) -> bool {
+        // SAFETY: alive by the caller's word, and the slot is inside.
+        let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
+        // Acquire: not needed for the look; `read` has its own.
+        slot.ready.load(Ordering::Acquire) != 0
     }
 
     /// Takes the value of slot `index` if it is ready.
     ///
     /// # Safety
     /// The caller is the consumer, the block is alive and holds `index`, which was not read before.
+    #[inline]
     pub(super) unsafe fn read(block: NonNull<Self>, index: u64) -> Option<P> {
-        // SAFETY: alive by the caller's word.
-        let i = (index - unsafe { Self::base(block) }) as usize;
+        // SAFETY: alive by the caller's word, and the slot is inside.
+        let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
         // Acquire: pairs with the Release of `write`.
-        // SAFETY: as above.
-        if unsafe { Self::ready(block, i) }.load(Ordering::Acquire) == 0 {
+        if slot.ready.load(Ordering::Acquire) == 0 {
             return None;
         }
         // SAFETY: invariant 2: marked ready, so written, and read only here, once.
-        Some(unsafe { (*Self::slot(block, i)).with(|slot| (*slot).assume_init_read()) })
+        Some(
+            slot.value
+                .with(|from| unsafe { (*from).assume_init_read() }),
+        )
     }
 }

@@ -10,4 +10,4 @@ mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use queue::{Announce, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
+pub(crate) use queue::{Announce, BOUND_MAX, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};

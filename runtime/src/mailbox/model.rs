@@ -84,13 +84,15 @@ impl Mailbox {
             number,
             living: Arc::clone(&self.living),
         };
-        match self.queue.push(item, bound) {
+        let mut item = Some(item);
+        match self.queue.push(&mut item, bound) {
             Ok(pushed) => {
                 self.accepted.fetch_add(1, Relaxed);
                 self.owe(pushed.wake);
                 true
             }
-            Err(Refused::Full(back) | Refused::Limit(back) | Refused::Closed(back)) => {
+            Err(Refused::Full | Refused::Limit | Refused::Closed) => {
+                let back = item.expect("a refused instruction stays where it was");
                 assert_eq!((back.producer, back.number), (producer, number));
                 false
             }

@@ -1,13 +1,16 @@
-//! Recycled block memory: a free list per thread with a byte cap, and a shared overflow.
+//! Recycled block memory: free lists per thread with a byte cap, and a shared overflow.
 //!
 //! A block is usually allocated by the thread that sends and freed by the worker that receives, so one side runs
 //! short while the other piles up: batches go through the shared lists. Everything above the caps returns to the
 //! allocator, so a burst does not keep its memory for ever.
+//!
+//! A machine that gets one instruction at a time allocates and frees a block for each, so both are a handful of instructions:
+//! a free block's first word is the link to the next one, and one comparison covers every reason to take the slow way.
 
 use std::alloc::Layout;
-use std::cell::RefCell;
-use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sync::{alloc, dealloc};
 use crate::tuning::{POOL_BYTES_BATCH, POOL_BYTES_PER_THREAD, POOL_BYTES_SHARED};
@@ -17,20 +20,30 @@ const CLASSES: usize = 8;
 const ALIGN: usize = 16;
 const SMALLEST: usize = 64;
 
-/// A free block; the memory behind it is ours alone.
-struct Free(NonNull<u8>);
+/// Where memory of one layout comes from and goes to.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// A list of this class.
+    Class(usize),
+    /// The allocator: too large, or aligned too much, for a list.
+    Allocator(Layout),
+}
 
-// SAFETY: a free block is plain memory without an owner thread; who holds the `Free` has it alone.
-unsafe impl Send for Free {}
-
-fn class_of(layout: Layout) -> Option<usize> {
-    // A model counts every block: recycled memory would hide what is leaked, and what is used after it was freed.
-    if cfg!(loom) || layout.align() > ALIGN {
-        return None;
+impl Source {
+    pub(super) const fn of(layout: Layout) -> Self {
+        // A model counts every block: recycled memory would hide what is leaked, and what is used after it was freed.
+        if cfg!(loom) || layout.align() > ALIGN {
+            return Self::Allocator(layout);
+        }
+        let mut class = 0;
+        while class < CLASSES {
+            if layout.size() <= SMALLEST << class {
+                return Self::Class(class);
+            }
+            class += 1;
+        }
+        Self::Allocator(layout)
     }
-    let size = layout.size().max(SMALLEST).next_power_of_two();
-    let class = (size / SMALLEST).trailing_zeros() as usize;
-    (class < CLASSES).then_some(class)
 }
 
 fn class_layout(class: usize) -> Layout {
@@ -38,119 +51,179 @@ fn class_layout(class: usize) -> Layout {
     Layout::from_size_align(SMALLEST << class, ALIGN).expect("a constant size and a power of two")
 }
 
-struct Lists {
-    free: [Vec<Free>; CLASSES],
-}
-
-impl Lists {
-    const fn new() -> Self {
-        Self {
-            free: [const { Vec::new() }; CLASSES],
-        }
-    }
-}
-
-impl Drop for Lists {
-    fn drop(&mut self) {
-        for (class, list) in self.free.iter_mut().enumerate() {
-            for block in list.drain(..) {
-                // SAFETY: every block in a list was allocated with its class's layout and is owned by the list.
-                unsafe { dealloc(block.0.as_ptr(), class_layout(class)) };
-            }
-        }
-    }
-}
-
-thread_local! {
-    static LOCAL: RefCell<Lists> = const { RefCell::new(Lists::new()) };
-}
-
-static SHARED: Mutex<Lists> = Mutex::new(Lists::new());
-
-fn shared() -> std::sync::MutexGuard<'static, Lists> {
-    SHARED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 fn per_class(bytes: usize, class: usize) -> usize {
     (bytes / CLASSES / (SMALLEST << class)).max(1)
 }
 
-/// Memory for `layout`, recycled where possible. None: the allocator has none.
-pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    let Some(class) = class_of(layout) else {
-        // SAFETY: a block layout holds at least its header, so its size is not zero.
-        return NonNull::new(unsafe { alloc(layout) });
-    };
-    // A thread whose locals are already destroyed allocates directly.
-    let recycled = LOCAL
-        .try_with(|local| {
-            let list = &mut local.borrow_mut().free[class];
-            if list.is_empty() {
-                refill(list, class);
-            }
-            list.pop()
-        })
-        .ok()
-        .flatten();
-    match recycled {
-        Some(block) => Some(block.0),
-        // SAFETY: class sizes are at least 64 bytes.
-        None => NonNull::new(unsafe { alloc(class_layout(class)) }),
+/// A list of free blocks of one class, linked through their first words. Each block in it is ours alone.
+struct List {
+    first: Cell<*mut u8>,
+    len: Cell<usize>,
+    /// How many it may hold. 0 until this thread uses it, and again once its locals are destroyed.
+    cap: Cell<usize>,
+}
+
+impl List {
+    const fn new(cap: usize) -> Self {
+        Self {
+            first: Cell::new(ptr::null_mut()),
+            len: Cell::new(0),
+            cap: Cell::new(cap),
+        }
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let block = NonNull::new(self.first.get())?;
+        // SAFETY: a block in a list is at least a word, aligned to ALIGN, ours alone, and begins with the link that `push` wrote.
+        self.first.set(unsafe { block.cast::<*mut u8>().read() });
+        self.len.set(self.len.get() - 1);
+        Some(block)
+    }
+
+    /// # Safety
+    /// `block` is memory of this list's class that nobody uses.
+    #[inline]
+    unsafe fn push(&self, block: NonNull<u8>) {
+        // SAFETY: see `pop`.
+        unsafe { block.cast::<*mut u8>().write(self.first.get()) };
+        self.first.set(block.as_ptr());
+        self.len.set(self.len.get() + 1);
+    }
+
+    /// Moves blocks from `from` until this list holds `len`, or that one is empty.
+    fn fill_from(&self, from: &Self, len: usize) {
+        while self.len.get() < len {
+            let Some(block) = from.pop() else {
+                return;
+            };
+            // SAFETY: out of a list of the same class.
+            unsafe { self.push(block) };
+        }
+    }
+
+    /// Gives all blocks back to the allocator.
+    fn empty(&self, class: usize) {
+        while let Some(block) = self.pop() {
+            // SAFETY: every block in a list was allocated with its class's layout.
+            unsafe { dealloc(block.as_ptr(), class_layout(class)) };
+        }
     }
 }
 
-fn refill(list: &mut Vec<Free>, class: usize) {
-    // An outside thread that sends bursts must not fight for this lock at every block: who finds it taken goes to the
-    // allocator instead.
-    if let Ok(mut shared) = SHARED.try_lock() {
-        let from = &mut shared.free[class];
-        let keep = from
-            .len()
-            .saturating_sub(per_class(POOL_BYTES_BATCH, class));
-        list.extend(from.drain(keep..));
+/// This thread's lists. Without a destructor, so that they cost no check; `Leaving` empties them.
+struct Lists([List; CLASSES]);
+
+thread_local! {
+    static LOCAL: Lists = const { Lists([const { List::new(0) }; CLASSES]) };
+    static LEAVING: Leaving = const { Leaving };
+}
+
+/// Empties the lists of a thread that ends.
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        LOCAL.with(|local| {
+            for (class, list) in local.0.iter().enumerate() {
+                list.cap.set(0);
+                list.empty(class);
+            }
+        });
     }
+}
+
+/// The overflow of all threads: as many lists, each behind the one lock.
+struct Shared([List; CLASSES]);
+
+// SAFETY: a free block is plain memory without an owner thread; who holds the list, under the lock, has all of it alone.
+unsafe impl Send for Shared {}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared([const { List::new(usize::MAX) }; CLASSES]));
+
+fn shared() -> MutexGuard<'static, Shared> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Memory of the given source, recycled where possible. None: the allocator has none.
+#[inline]
+pub(super) fn allocate(source: Source) -> Option<NonNull<u8>> {
+    match source {
+        Source::Class(class) => LOCAL
+            .with(|local| local.0[class].pop())
+            .or_else(|| allocate_slowly(class)),
+        // SAFETY: a block holds at least its header, so its size is not zero.
+        Source::Allocator(layout) => NonNull::new(unsafe { alloc(layout) }),
+    }
+}
+
+#[cold]
+fn allocate_slowly(class: usize) -> Option<NonNull<u8>> {
+    let recycled = LOCAL.with(|local| {
+        let list = &local.0[class];
+        if list.cap.get() == 0 {
+            return None;
+        }
+        // An outside thread that sends bursts must not fight for this lock at every block: who finds it taken goes to the
+        // allocator instead.
+        if let Ok(shared) = SHARED.try_lock() {
+            list.fill_from(&shared.0[class], per_class(POOL_BYTES_BATCH, class));
+        }
+        list.pop()
+    });
+    // SAFETY: class sizes are at least 64 bytes.
+    recycled.or_else(|| NonNull::new(unsafe { alloc(class_layout(class)) }))
 }
 
 /// Takes the memory back.
 ///
 /// # Safety
-/// `memory` came from [`allocate`] with the same layout, and nobody uses it any more.
-pub(super) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
-    let Some(class) = class_of(layout) else {
-        // SAFETY: allocated with this layout (caller).
-        unsafe { dealloc(memory.as_ptr(), layout) };
-        return;
-    };
-    let mut block = Some(Free(memory));
-    let _ = LOCAL.try_with(|local| {
-        let list = &mut local.borrow_mut().free[class];
-        if list.len() >= per_class(POOL_BYTES_PER_THREAD, class) {
-            spill(list, class);
-        }
-        list.extend(block.take());
-    });
-    if let Some(block) = block {
-        // SAFETY: allocated with its class's layout.
-        unsafe { dealloc(block.0.as_ptr(), class_layout(class)) };
+/// `memory` came from [`allocate`] with the same source, and nobody uses it any more.
+#[inline]
+pub(super) unsafe fn free(memory: NonNull<u8>, source: Source) {
+    match source {
+        Source::Class(class) => LOCAL.with(|local| {
+            let list = &local.0[class];
+            if list.len.get() < list.cap.get() {
+                // SAFETY: by the caller's word.
+                unsafe { list.push(memory) };
+            } else {
+                // SAFETY: by the caller's word.
+                unsafe { free_slowly(memory, class, list) };
+            }
+        }),
+        // SAFETY: by the caller's word.
+        Source::Allocator(layout) => unsafe { dealloc(memory.as_ptr(), layout) },
     }
 }
 
-fn spill(list: &mut Vec<Free>, class: usize) {
-    let batch = list
-        .len()
-        .saturating_sub(per_class(POOL_BYTES_BATCH, class));
-    let mut surplus: Vec<Free> = list.drain(batch..).collect();
+/// # Safety
+/// As for `free`; `list` is this thread's of `class`.
+#[cold]
+unsafe fn free_slowly(memory: NonNull<u8>, class: usize, list: &List) {
+    if list.cap.get() == 0 && LEAVING.try_with(|_| ()).is_ok() {
+        // The first use on this thread: from now on `Leaving` will empty the list.
+        list.cap.set(per_class(POOL_BYTES_PER_THREAD, class));
+    }
+    if list.cap.get() == 0 {
+        // SAFETY: allocated with its class's layout; the thread's locals are destroyed, so there is no list for it.
+        unsafe { dealloc(memory.as_ptr(), class_layout(class)) };
+        return;
+    }
+    if list.len.get() >= list.cap.get() {
+        spill(list, class);
+    }
+    // SAFETY: by the caller's word.
+    unsafe { list.push(memory) };
+}
+
+/// Hands a batch to everybody, and what is too much for that to the allocator.
+fn spill(list: &List, class: usize) {
+    let batch = List::new(usize::MAX);
+    batch.fill_from(list, per_class(POOL_BYTES_BATCH, class).min(list.len.get()));
     {
-        let mut shared = shared();
-        let to = &mut shared.free[class];
-        let room = per_class(POOL_BYTES_SHARED, class).saturating_sub(to.len());
-        let taken = surplus.len().saturating_sub(room);
-        to.extend(surplus.drain(taken..));
+        let shared = shared();
+        shared.0[class].fill_from(&batch, per_class(POOL_BYTES_SHARED, class));
     }
-    for block in surplus {
-        // SAFETY: allocated with its class's layout; the lists no longer hold it.
-        unsafe { dealloc(block.0.as_ptr(), class_layout(class)) };
-    }
+    batch.empty(class);
 }

@@ -4,13 +4,16 @@
 
 use std::ptr::{self, NonNull};
 
-use super::block::Block;
+use super::block::{Block, STEP_MAX};
 use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering, fence};
-use crate::tuning::{BLOCK_SLOTS, UNWRITTEN_SPINS};
+use crate::tuning::UNWRITTEN_SPINS;
 
 /// An unbounded mailbox: a capacity that the index never reaches.
 pub(crate) const UNBOUNDED: u64 = u64::MAX >> 8;
+
+/// The largest bound: four billion instructions. A larger one is cut to this.
+pub(crate) const BOUND_MAX: u64 = u32::MAX as u64 - 1;
 
 /// What a push may do when the mailbox holds its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +46,12 @@ pub(crate) enum Wake {
     Nothing,
 }
 
-/// Why a push did not happen; the instruction comes back.
-#[derive(Debug)]
-pub(crate) enum Refused<P> {
-    Full(P),
-    Limit(P),
-    Closed(P),
+/// Why a push did not happen; the instruction stays where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Limit,
+    Closed,
 }
 
 /// What the consumer found.
@@ -92,51 +95,74 @@ pub(crate) enum Announce {
     Closed,
 }
 
+/// The words of the queue. What producers write at every push stands before `middle`, what the consumer writes at every pop behind
+/// it: where the middle is 56 bytes or more, no line of 64 holds both, wherever the allocator puts the queue. (One line each by
+/// alignment would cost another 48 bytes per machine.)
 #[repr(C)]
-pub(crate) struct Queue<P> {
-    /// Index and bits: see `word.rs`. Every change is a compare-and-swap but the unlocking store.
-    tail: AtomicU64,
-    /// min(limit, end of the tail block): below it a push needs no more than its claim. Written under LOCK.
-    end: AtomicU64,
-    /// Index behind the last slot of the tail block. Written under LOCK.
-    block_end: AtomicU64,
+pub(crate) struct Queue<P, M = ()> {
     /// The block that holds the slots below `block_end`; stale while BARE. Written under LOCK.
     tail_block: AtomicPtr<Block<P>>,
-    /// Growth step of the next block. Written under LOCK, and by the rest step.
-    step: AtomicU32,
+    /// min(limit, end of the tail block): below it a push needs no more than its claim. Written under LOCK.
+    end: AtomicU64,
+    /// Index and bits: see `word.rs`. Every change is a compare-and-swap but the unlocking store.
+    tail: AtomicU64,
 
-    /// head + capacity, published by the consumer from time to time.
-    limit: AtomicU64,
+    /// What the owner of the queue keeps here: words that are read more than written.
+    pub(crate) middle: M,
+    /// Index behind the last slot of the tail block. Written under LOCK.
+    block_end: AtomicU64,
+
     /// Index of the next slot to read. Written by the consumer alone.
     head: AtomicU64,
     /// The block that holds `head`, null while there is none. Written by the consumer, and under LOCK by the push
     /// that finds BARE.
     head_block: AtomicPtr<Block<P>>,
-    /// Never written again. Atomic all the same: `rest` runs on `&self` while another worker may already free the cell, and a plain
-    /// field behind a reference must not go away.
-    capacity: AtomicU64,
+    /// head + capacity, published by the consumer from time to time.
+    limit: AtomicU64,
+    /// Never written again; u32::MAX: no bound. Atomic all the same: `rest` runs on `&self` while another worker may already free
+    /// the cell, and a plain field behind a reference must not go away.
+    capacity: AtomicU32,
+    /// Growth step of the next block. Written under LOCK, and by the rest step.
+    step: AtomicU32,
 }
 
 impl<P> Queue<P> {
-    /// An empty queue whose consumer is at rest (`idle`) or owned by the caller.
+    /// An empty queue on its own whose consumer is at rest (`idle`) or owned by the caller.
+    #[cfg(test)]
     pub(crate) fn new(capacity: u64, idle: bool) -> Self {
+        Self::around((), capacity, idle)
+    }
+}
+
+impl<P, M> Queue<P, M> {
+    /// Where the middle lies.
+    pub(crate) const MIDDLE_AT: usize = std::mem::offset_of!(Self, middle);
+
+    /// An empty queue around `middle`, whose consumer is at rest (`idle`) or owned by the caller.
+    pub(crate) fn around(middle: M, capacity: u64, idle: bool) -> Self {
         let bits = if idle { BARE | IDLE } else { BARE };
+        let capacity = capacity.min(UNBOUNDED);
         Self {
-            tail: AtomicU64::new(bits),
-            end: AtomicU64::new(0),
-            block_end: AtomicU64::new(0),
             tail_block: AtomicPtr::new(ptr::null_mut()),
-            step: AtomicU32::new(0),
-            limit: AtomicU64::new(capacity),
+            end: AtomicU64::new(0),
+            tail: AtomicU64::new(bits),
+            middle,
+            block_end: AtomicU64::new(0),
             head: AtomicU64::new(0),
             head_block: AtomicPtr::new(ptr::null_mut()),
-            capacity: AtomicU64::new(capacity),
+            limit: AtomicU64::new(capacity),
+            // What is not unbounded is at most BOUND_MAX.
+            capacity: AtomicU32::new(u32::try_from(capacity).unwrap_or(u32::MAX)),
+            step: AtomicU32::new(0),
         }
     }
 
     pub(crate) fn capacity(&self) -> u64 {
         // Relaxed: a constant.
-        self.capacity.load(Ordering::Relaxed)
+        match self.capacity.load(Ordering::Relaxed) {
+            u32::MAX => UNBOUNDED,
+            capacity => u64::from(capacity),
+        }
     }
 
     /// Instructions claimed and not yet read; exact only for a caller who knows that nobody pushes or pops.
@@ -156,45 +182,75 @@ impl<P> Queue<P> {
 
     // ---- producers ----
 
-    /// Adds `value`.
+    /// Takes the instruction out of `value` and adds it.
+    #[cfg(test)]
+    pub(crate) fn push(&self, value: &mut Option<P>, bound: Bound) -> Result<Pushed, Refused> {
+        match self.push_within(value) {
+            Some(wake) => Ok(Pushed { wake, over: false }),
+            None => self.push_slow(value, bound),
+        }
+    }
+
+    /// Takes the instruction out of `value` and adds it, if that takes no more than a claim, or the first block: most pushes. None: it is
+    /// for [`push_slow`](Self::push_slow).
+    ///
+    /// By reference, so that a large instruction is copied once on its way, from the sender's stack into its slot.
     #[inline]
-    pub(crate) fn push(&self, value: P, bound: Bound) -> Result<Pushed, Refused<P>> {
+    pub(crate) fn push_within(&self, value: &mut Option<P>) -> Option<Wake> {
         // Acquire: pairs with the Release that unlocks after a block was installed, so that `end` and `tail_block` are
         // at least as new as the word; if they are newer, the claim below fails.
         let tail = Tail(self.tail.load(Ordering::Acquire));
-        if !tail.has(CLOSED | LOCK | BARE) && tail.index() < self.end.load(Ordering::Relaxed) {
-            let block = self.tail_block.load(Ordering::Relaxed);
-            // AcqRel: Acquire as above, and to see what the resting consumer left behind; Release so that the consumer
-            // whose rest step reads this word sees what this thread did before.
-            let claimed = self.tail.compare_exchange(
-                tail.0,
-                tail.claimed().0,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if claimed.is_ok() {
-                // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
-                // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
-                // is alive until the ready mark.
-                unsafe { Block::write(NonNull::new_unchecked(block), tail.index(), value) };
-                return Ok(Pushed {
-                    wake: wake_of(tail),
-                    over: false,
-                });
+        if !tail.has(CLOSED | LOCK | BARE) {
+            if tail.index() < self.end.load(Ordering::Relaxed) {
+                let block = self.tail_block.load(Ordering::Relaxed);
+                // The claim. Acquire as in `exchange`, and to see what the resting consumer left behind; Release so that the
+                // consumer whose rest step reads this word sees what this thread did before.
+                if self.exchange(tail, tail.claimed()) {
+                    // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
+                    // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
+                    // is alive until the ready mark.
+                    unsafe {
+                        Block::write(NonNull::new_unchecked(block), tail.index(), value);
+                    }
+                    return Some(wake_of(tail));
+                }
             }
+        } else if !tail.has(CLOSED | LOCK) {
+            return self.push_bare(value, tail);
         }
-        self.push_slow(value, bound)
+        None
     }
 
+    /// The first push after a rest: `tail` says BARE, so that the mailbox is empty and below its limit.
+    fn push_bare(&self, value: &mut Option<P>, tail: Tail) -> Option<Wake> {
+        // While the word says BARE the step is 0.
+        let block = Block::<P>::allocate(tail.index(), 0);
+        let next = tail.claimed().without(BARE).with(LOCK);
+        if !self.exchange(tail, next) {
+            // SAFETY: never published: alive and ours alone.
+            unsafe { Block::free(block) };
+            return None;
+        }
+        // Relaxed: the consumer publishes the limit before it rests, and the word was read with Acquire.
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.install(block, tail, limit, 0);
+        self.unlock(next);
+        // Not before the unlocking: a consumer that has read everything and finds LOCK would have to wait for this thread.
+        // SAFETY: installed by this very push for this index.
+        unsafe { Block::write(block, tail.index(), value) };
+        Some(wake_of(tail))
+    }
+
+    /// Takes the instruction out of `value` and adds it, whatever that takes: a block, a new `end`, patience with who has LOCK, or leave to exceed the limit.
     #[cold]
-    fn push_slow(&self, value: P, bound: Bound) -> Result<Pushed, Refused<P>> {
+    pub(crate) fn push_slow(&self, value: &mut Option<P>, bound: Bound) -> Result<Pushed, Refused> {
         let mut spare = Spare::default();
         let mut backoff = Backoff::new();
         loop {
             // Acquire: as in `push`.
             let tail = Tail(self.tail.load(Ordering::Acquire));
             if tail.has(CLOSED) {
-                return Err(Refused::Closed(value));
+                return Err(Refused::Closed);
             }
             if tail.has(LOCK) {
                 backoff.wait();
@@ -206,12 +262,12 @@ impl<P> Queue<P> {
             let over = index >= limit;
             if over {
                 match bound {
-                    Bound::Capacity => return Err(Refused::Full(value)),
+                    Bound::Capacity => return Err(Refused::Full),
                     Bound::Overflow(hard) if self.length_at(index) >= hard => {
-                        return Err(Refused::Limit(value));
+                        return Err(Refused::Limit);
                     }
                     Bound::Below(index_end) if index >= index_end => {
-                        return Err(Refused::Full(value));
+                        return Err(Refused::Full);
                     }
                     Bound::Overflow(_) | Bound::Below(_) => {}
                 }
@@ -244,7 +300,7 @@ impl<P> Queue<P> {
             }
             // Relaxed: a hint; any size is right.
             let step = self.step.load(Ordering::Relaxed);
-            let block = spare.take_or_allocate(index, Block::<P>::slots_at(step));
+            let block = spare.take_or_allocate(index, step);
             let next = tail.claimed().without(BARE).with(LOCK);
             if !self.exchange(tail, next) {
                 spare.keep(block);
@@ -259,8 +315,9 @@ impl<P> Queue<P> {
     }
 
     /// Publishes a block for the index just claimed. Runs inside the LOCK window.
+    #[inline]
     fn install(&self, block: NonNull<Block<P>>, before: Tail, limit: u64, step: u32) {
-        let block_end = before.index() + Block::<P>::slots_at(step) as u64;
+        let block_end = before.index() + Block::<P>::slots_at(step);
         if before.has(BARE) {
             // Release: pairs with the consumer's Acquire in `pop`: the header of the block is written before.
             self.head_block.store(block.as_ptr(), Ordering::Release);
@@ -275,8 +332,7 @@ impl<P> Queue<P> {
         self.tail_block.store(block.as_ptr(), Ordering::Relaxed);
         self.block_end.store(block_end, Ordering::Relaxed);
         self.end.store(block_end.min(limit), Ordering::Relaxed);
-        self.step
-            .store((step + 1).min(BLOCK_SLOTS.len() as u32), Ordering::Relaxed);
+        self.step.store((step + 1).min(STEP_MAX), Ordering::Relaxed);
     }
 
     /// Relaxed: a head that is too old overstates the length by what is being read right now.
@@ -284,11 +340,13 @@ impl<P> Queue<P> {
         index.saturating_sub(self.head.load(Ordering::Relaxed))
     }
 
+    #[inline]
     fn unlock(&self, locked: Tail) {
         // Release: pairs with the Acquire of the next push. A plain store is enough, as everybody else waits for LOCK.
         self.tail.store(locked.without(LOCK).0, Ordering::Release);
     }
 
+    #[inline]
     fn exchange(&self, from: Tail, to: Tail) -> bool {
         // AcqRel: as for the claim in `push`. Relaxed on failure: the caller looks again.
         self.tail
@@ -380,6 +438,20 @@ impl<P> Queue<P> {
         self.tail().has(WAITERS)
     }
 
+    /// Whether a push that may not exceed the limit would find room: a look, for who spins a little before it waits.
+    pub(crate) fn seems_to_have_room(&self) -> bool {
+        // Relaxed: the push decides.
+        let tail = Tail(self.tail.load(Ordering::Relaxed));
+        tail.has(CLOSED) || tail.index() < self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether the consumer, who holds its token and has read everything, has a reason to look again.
+    #[inline]
+    pub(crate) fn needs_turn(&self) -> bool {
+        let tail = self.tail();
+        tail.index() != self.head() || tail.has(CLOSED | CONTROL | WAITERS)
+    }
+
     /// Clears WAITERS. The caller holds the waiter lock and found the list empty.
     pub(crate) fn clear_waiters(&self) {
         let _ = self.update(|tail| Ok::<_, ()>(tail.without(WAITERS)));
@@ -431,11 +503,29 @@ impl<P> Queue<P> {
         }
     }
 
+    /// Whether the next slot, which is claimed, was written meanwhile.
+    ///
+    /// # Safety
+    /// As for `pop`.
+    pub(crate) unsafe fn is_ready(&self) -> bool {
+        let head = self.head.load(Ordering::Relaxed);
+        // Acquire: as in `pop`.
+        let Some(block) = NonNull::new(self.head_block.load(Ordering::Acquire)) else {
+            return false;
+        };
+        // SAFETY: as in `pop`; a block whose last slot was read is left to `pop`.
+        unsafe {
+            if head - Block::base(block) == Block::slots(block) {
+                return !block.as_ref().next.load(Ordering::Acquire).is_null();
+            }
+            Block::is_ready(block, head)
+        }
+    }
+
     /// As `pop`, with a short wait for a producer that is between its claim and its write.
     ///
     /// # Safety
     /// As for `pop`.
-    #[inline]
     pub(crate) unsafe fn pop_patiently(&self) -> Popped<P> {
         for _ in 0..UNWRITTEN_SPINS {
             // SAFETY: the caller is the consumer.
@@ -462,11 +552,18 @@ impl<P> Queue<P> {
             .saturating_add(self.capacity())
     }
 
-    /// Whether a quarter of the capacity was read since the limit was last published.
+    /// The index of the next instruction to read, for the consumer.
     #[inline]
-    pub(crate) fn limit_is_stale(&self) -> bool {
-        let unpublished = self.next_limit() - self.limit.load(Ordering::Relaxed);
-        unpublished > self.capacity() / 4
+    pub(crate) fn head(&self) -> u64 {
+        // Relaxed: the consumer's own.
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// The index beyond which a quarter of the capacity was read since the limit was last published.
+    #[inline]
+    pub(crate) fn stale_at(&self) -> u64 {
+        let capacity = self.capacity();
+        self.limit.load(Ordering::Relaxed) - capacity + capacity / 4
     }
 
     /// Clears CONTROL; the consumer looks at the lane afterwards, never before.
@@ -523,7 +620,7 @@ impl<P> Queue<P> {
     }
 }
 
-impl<P> Drop for Queue<P> {
+impl<P, M> Drop for Queue<P, M> {
     /// Drops what was never read, and the storage. Exclusive access: no claim is in flight.
     fn drop(&mut self) {
         loop {
@@ -562,11 +659,12 @@ impl<P> Default for Spare<P> {
 }
 
 impl<P> Spare<P> {
-    /// The spare block, moved to `base`, if it is of the wanted size; else a new one.
-    fn take_or_allocate(&mut self, base: u64, slots: usize) -> NonNull<Block<P>> {
+    /// The spare block, moved to `base`, if it is of the wanted step; else a new one.
+    #[inline]
+    fn take_or_allocate(&mut self, base: u64, step: u32) -> NonNull<Block<P>> {
         if let Some(block) = self.0.take() {
             // SAFETY: never published: alive and ours alone.
-            if unsafe { Block::slots(block) } == slots as u64 {
+            if unsafe { Block::step(block) } == step {
                 // SAFETY: as above.
                 unsafe { Block::rebase(block, base) };
                 return block;
@@ -574,7 +672,7 @@ impl<P> Spare<P> {
             // SAFETY: as above.
             unsafe { Block::free(block) };
         }
-        Block::allocate(base, slots)
+        Block::allocate(base, step)
     }
 
     fn keep(&mut self, block: NonNull<Block<P>>) {

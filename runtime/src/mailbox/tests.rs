@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+use super::queue::Pushed;
 use super::word::{BARE, CONTROL, IDLE, WAITERS};
 use super::{Announce, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
 
@@ -23,9 +24,16 @@ fn rest<P>(queue: &Queue<P>) -> Rest {
     unsafe { queue.rest() }
 }
 
+/// A push whose instruction comes back with the refusal.
+fn push<P>(queue: &Queue<P>, value: P, bound: Bound) -> Result<Pushed, (Refused, P)> {
+    let mut value = Some(value);
+    let pushed = queue.push(&mut value, bound);
+    assert_eq!(pushed.is_ok(), value.is_none(), "taken or left, never both");
+    pushed.map_err(|refused| (refused, value.expect("it was left")))
+}
+
 fn must_push<P: std::fmt::Debug>(queue: &Queue<P>, value: P) -> Wake {
-    queue
-        .push(value, Bound::Capacity)
+    push(queue, value, Bound::Capacity)
         .expect("there is room")
         .wake
 }
@@ -51,34 +59,26 @@ fn the_bound_holds_for_those_who_may_not_exceed_it() {
     let _ = must_push(&queue, 0);
     let _ = must_push(&queue, 1);
     assert!(matches!(
-        queue.push(2, Bound::Capacity),
-        Err(Refused::Full(2))
+        push(&queue, 2, Bound::Capacity),
+        Err((Refused::Full, 2))
     ));
-    assert!(
-        queue
-            .push(2, Bound::Overflow(3))
-            .is_ok_and(|pushed| pushed.over)
-    );
+    assert!(push(&queue, 2, Bound::Overflow(3)).is_ok_and(|pushed| pushed.over));
     assert!(matches!(
-        queue.push(3, Bound::Overflow(3)),
-        Err(Refused::Limit(3))
+        push(&queue, 3, Bound::Overflow(3)),
+        Err((Refused::Limit, 3))
     ));
     assert_eq!(pop(&queue), Some(0));
     assert!(
-        matches!(queue.push(3, Bound::Capacity), Err(Refused::Full(3))),
+        matches!(push(&queue, 3, Bound::Capacity), Err((Refused::Full, 3))),
         "room is room once it is published"
     );
     assert!(matches!(
-        queue.push(3, Bound::Below(queue.next_limit())),
-        Err(Refused::Full(3))
+        push(&queue, 3, Bound::Below(queue.next_limit())),
+        Err((Refused::Full, 3))
     ));
     assert_eq!(pop(&queue), Some(1));
     queue.publish_limit();
-    assert!(
-        queue
-            .push(3, Bound::Capacity)
-            .is_ok_and(|pushed| !pushed.over)
-    );
+    assert!(push(&queue, 3, Bound::Capacity).is_ok_and(|pushed| !pushed.over));
     assert_eq!(queue.len(), 2);
 }
 
@@ -92,12 +92,12 @@ fn a_closed_queue_keeps_what_it_has_and_takes_no_more() {
         "the push took the duty to schedule"
     );
     assert!(matches!(
-        queue.push(2, Bound::Capacity),
-        Err(Refused::Closed(2))
+        push(&queue, 2, Bound::Capacity),
+        Err((Refused::Closed, 2))
     ));
     assert!(matches!(
-        queue.push(2, Bound::Overflow(9)),
-        Err(Refused::Closed(2))
+        push(&queue, 2, Bound::Overflow(9)),
+        Err((Refused::Closed, 2))
     ));
     assert_eq!(queue.post_control(), None);
     assert_eq!(pop(&queue), Some(1));
@@ -183,11 +183,7 @@ fn unread_instructions_are_dropped_once() {
     let drops = Arc::new(AtomicUsize::new(0));
     let queue = Queue::new(UNBOUNDED, false);
     for _ in 0..100 {
-        assert!(
-            queue
-                .push(Counted(Arc::clone(&drops)), Bound::Capacity)
-                .is_ok()
-        );
+        assert!(push(&queue, Counted(Arc::clone(&drops)), Bound::Capacity).is_ok());
     }
     for _ in 0..37 {
         drop(pop(&queue));
@@ -240,7 +236,7 @@ proptest! {
                         Bound::Overflow(hard) => plain.len() as u64 >= hard,
                         _ => true,
                     };
-                    match queue.push(next, bound) {
+                    match push(&queue, next, bound) {
                         Ok(pushed) => {
                             prop_assert!(!refused);
                             prop_assert_eq!(pushed.over, over);
@@ -248,11 +244,11 @@ proptest! {
                             plain.push_back(next);
                             idle = false;
                         }
-                        Err(Refused::Full(back) | Refused::Limit(back)) => {
+                        Err((Refused::Full | Refused::Limit, back)) => {
                             prop_assert!(refused);
                             prop_assert_eq!(back, next);
                         }
-                        Err(Refused::Closed(_)) => prop_assert!(false, "nobody closed"),
+                        Err((Refused::Closed, _)) => prop_assert!(false, "nobody closed"),
                     }
                     next += 1;
                 }

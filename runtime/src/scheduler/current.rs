@@ -58,7 +58,7 @@ pub(crate) struct InMachine(*const Header);
 impl InMachine {
     /// The caller keeps `machine` alive while the guard lives.
     pub(crate) fn enter(machine: &Header) -> Self {
-        Self(CURRENT.with(|current| current.machine.replace(machine.cell().as_ptr())))
+        Self(CURRENT.with(|current| current.machine.replace(machine.in_cell().as_ptr())))
     }
 }
 
@@ -98,6 +98,16 @@ pub(super) fn with_local<R>(pool: *const Pool, found: impl FnOnce(&Local) -> R) 
     })
 }
 
+/// This worker has pushed `count` machines onto its own deque.
+pub(super) fn offer(count: usize) {
+    CURRENT.with(|current| {
+        // SAFETY: as in `with_local`.
+        if let Some(local) = unsafe { current.local.get().as_ref() } {
+            local.offer(count);
+        }
+    });
+}
+
 /// Notes a full receiver, once.
 pub(crate) fn note(receiver: &Header) {
     CURRENT.with(|current| {
@@ -133,20 +143,40 @@ pub(crate) fn has_noted() -> bool {
 }
 
 /// The noted receivers, in the order they were met.
-pub(crate) fn take_noted() -> Vec<MemRef> {
+pub(crate) fn take_noted() -> Noted {
     CURRENT.with(|current| {
-        let mut all = Vec::new();
-        for noted in &current.noted {
-            if let Some(cell) = NonNull::new(noted.replace(ptr::null_mut())) {
-                // SAFETY: `note` stored the reference, and it is taken out once.
-                all.push(unsafe { MemRef::from_raw(cell) });
-            }
-        }
         let more = current.noted_more.replace(ptr::null_mut());
-        if !more.is_null() {
-            // SAFETY: made by `note`, taken out once.
-            all.append(&mut *unsafe { Box::from_raw(more) });
+        Noted {
+            inline: [0, 1].map(|i| {
+                let cell = NonNull::new(current.noted[i].replace(ptr::null_mut()));
+                // SAFETY: `note` stored the reference, and it is taken out once.
+                cell.map(|cell| unsafe { MemRef::from_raw(cell) })
+            }),
+            more: if more.is_null() {
+                Vec::new()
+            } else {
+                // SAFETY: made by `note`, taken out once.
+                *unsafe { Box::from_raw(more) }
+            }
+            .into_iter(),
         }
-        all
     })
+}
+
+/// What [`take_noted`] took: no allocation for one or two.
+pub(crate) struct Noted {
+    inline: [Option<MemRef>; 2],
+    more: std::vec::IntoIter<MemRef>,
+}
+
+impl Iterator for Noted {
+    type Item = MemRef;
+
+    fn next(&mut self) -> Option<MemRef> {
+        let [first, second] = &mut self.inline;
+        first
+            .take()
+            .or_else(|| second.take())
+            .or_else(|| self.more.next())
+    }
 }

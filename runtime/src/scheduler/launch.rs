@@ -1,7 +1,6 @@
 //! Threads: starting the workers of a pool, their outermost loop, and their end.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -130,9 +129,9 @@ fn run(mut worker: Worker) {
     loop {
         match worker.step() {
             Verdict::Ran => {}
-            // Acquire: pairs with the Release in `tell_workers_to_exit`.
-            Verdict::Dry if pool.exit.load(Ordering::Acquire) => break,
-            Verdict::Dry => worker.sleep(),
+            Verdict::Dry if pool.is_to_exit() => break,
+            Verdict::Dry => worker.sleep(false),
+            Verdict::Retired => worker.sleep(true),
         }
     }
     drop(on_worker);

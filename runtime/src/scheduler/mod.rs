@@ -4,6 +4,7 @@ mod current;
 mod environment;
 mod launch;
 mod local;
+mod pace;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
@@ -55,8 +56,8 @@ pub(crate) struct Pool {
     pub(crate) sleep: Sleep,
     pub(crate) environment: Box<dyn Environment>,
     injector: Injector<Scheduled>,
-    remotes: Box<[CachePadded<Remote>]>,
-    counters: Box<[CachePadded<Counters>]>,
+    /// Each with lines of its own: a worker writes to its own all the time.
+    remotes: Box<[Arc<CachePadded<Remote>>]>,
     /// Sends that were refused because the receiver had ended, by `send_cmd`.
     pub(crate) lost: AtomicU64,
     /// For `this_machine::runtime()`.
@@ -78,9 +79,9 @@ impl Pool {
             sleep: Sleep::new(workers),
             environment: Box::new(System::new()),
             injector: Injector::new(),
-            remotes: remotes.into_iter().map(CachePadded::new).collect(),
-            counters: (0..workers)
-                .map(|_| CachePadded::new(Counters::default()))
+            remotes: remotes
+                .into_iter()
+                .map(|remote| Arc::new(CachePadded::new(remote)))
                 .collect(),
             lost: AtomicU64::new(0),
             handle: std::sync::OnceLock::new(),
@@ -92,8 +93,8 @@ impl Pool {
         self.remotes.len()
     }
 
-    pub(crate) fn counters(&self) -> &[CachePadded<Counters>] {
-        &self.counters
+    pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.remotes.iter().map(|remote| &*remote.counters)
     }
 
     #[inline]
@@ -133,11 +134,31 @@ impl Pool {
         self.injector.len() + local
     }
 
-    /// The one list of all sources that a sleeper would miss: for the last look before sleep, and for `wait_idle`.
+    /// Whether any queue holds a machine, for `wait_idle`, or the workers are to exit.
     pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty()
             || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
-            || self.exit.load(Ordering::Acquire)
+            || self.is_to_exit()
+    }
+
+    /// The one list of all sources that a sleeper would miss: for the last look before sleep. What lies in the deque of a worker and
+    /// does not pay a second one is that worker's own, like its next-up slot.
+    fn has_work_for_another(&self) -> bool {
+        !self.injector.is_empty()
+            || self.remotes.iter().any(|remote| remote.pays())
+            || self.is_to_exit()
+    }
+
+    /// Whether the workers leave once they find nothing to run.
+    fn is_to_exit(&self) -> bool {
+        // Acquire: pairs with the Release in `tell_workers_to_exit`.
+        self.exit.load(Ordering::Acquire)
+    }
+
+    /// Whether some other worker than the one that asks, which counts as asleep by now, is awake to find what was handed over; nobody
+    /// relies on that once the workers are to exit.
+    fn is_left_to_others(&self) -> bool {
+        !self.is_to_exit() && self.sleep.sleeping() < self.workers()
     }
 
     /// Puts a machine where any worker finds it.
@@ -159,16 +180,15 @@ impl Pool {
 
     /// Tells the workers to exit once nothing is left to run.
     pub(crate) fn tell_workers_to_exit(&self) {
-        // Release: pairs with the Acquire in `has_work` and in the workers' shell.
+        // Release: pairs with the Acquire in `is_to_exit`.
         self.exit.store(true, Ordering::Release);
         self.sleep.wake_all();
     }
 
     /// Waits until no machine is queued or running, or the workers leave. False: the deadline came first.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
-        // Acquire: as in `has_work`.
-        let over = || self.exit.load(Ordering::Acquire);
-        self.sleep.wait_idle(deadline, over, || !self.has_work())
+        self.sleep
+            .wait_idle(deadline, || self.is_to_exit(), || !self.has_work())
     }
 
     /// Nobody waits for the end any more: the machine that ends last sends the workers home.
@@ -197,7 +217,7 @@ pub(crate) fn schedule(machine: Scheduled) {
 
 /// Queues a machine that was held and is resumed: at the back, since others have waited meanwhile.
 pub(crate) fn requeue(machine: Scheduled) {
-    queue(machine, Local::push_back_and_notify);
+    queue(machine, Local::push_back);
 }
 
 #[inline]
@@ -227,34 +247,39 @@ fn inject(machine: Scheduled) {
 
 /// Queues machines that were resumed together: the sleepers are woken once for all of them.
 pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
-    let mut one_pool: Option<Arc<Pool>> = None;
-    let mut count = 0;
+    let mut here = 0;
+    let mut elsewhere: Option<(Arc<Pool>, usize)> = None;
     for machine in machines {
-        let Some(pool) = machine.header().pool().cloned() else {
+        let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
             return wake_by_table(machine);
         };
         let mut machine = Some(machine);
-        current::with_local(Arc::as_ptr(&pool), |local| {
+        current::with_local(pool, |local| {
             if let Some(machine) = machine.take() {
-                local.push_back(machine);
+                local.push_back_quietly(machine);
+                here += 1;
             }
         });
-        if let Some(machine) = machine {
-            pool.injector.push(machine);
-        }
+        let Some(machine) = machine else { continue };
+        let Some(pool) = machine.header().pool().cloned() else {
+            return wake_by_table(machine);
+        };
+        pool.injector.push(machine);
         // Waiters of one mailbox are mostly of one pool; another one's sleepers are woken at the border.
-        if let Some(before) = one_pool.replace(pool)
-            && one_pool
-                .as_ref()
-                .is_some_and(|now| !Arc::ptr_eq(now, &before))
-        {
-            before.sleep.notify_many(count);
-            count = 0;
-        }
-        count += 1;
+        elsewhere = match elsewhere {
+            Some((before, count)) if Arc::ptr_eq(&before, &pool) => Some((before, count + 1)),
+            Some((before, count)) => {
+                before.sleep.notify_many(count);
+                Some((pool, 1))
+            }
+            None => Some((pool, 1)),
+        };
     }
-    if let Some(pool) = one_pool {
+    if let Some((pool, count)) = elsewhere {
         pool.sleep.notify_many(count);
+    }
+    if here > 0 {
+        current::offer(here);
     }
 }
 

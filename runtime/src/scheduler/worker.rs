@@ -1,13 +1,21 @@
 //! One worker: find a machine, run it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use crossbeam_deque::Steal;
+use crossbeam_utils::CachePadded;
 
 use super::environment::Random;
-use super::local::Local;
+use super::local::{Local, Remote};
+use super::pace::Stopwatch;
 use crate::cell::{After, Scheduled, Turn};
 use crate::sleep::{LastSearcher, Woken};
 use crate::stats::Counters;
-use crate::tuning::{INJECTOR_INTERVAL_TURNS, NEXT_UP_RUN_MAX, SEARCH_ROUNDS, WATCH_INTERVAL_MIN};
+use crate::tuning::{
+    INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX,
+    ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, SEARCH_YIELDS, WATCH_INTERVAL_MIN,
+};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,21 +25,31 @@ pub(super) enum Verdict {
     Ran,
     /// No machine was found: search is over, sleep is due.
     Dry,
+    /// The machines were handed over, since fewer workers are enough for what there is: sleep is due, without a search.
+    Retired,
 }
 
 pub(super) struct Worker {
     local: Local,
     random: Random,
-    turn: u32,
+    /// Turns until the injector, and the clock, are looked at. The injector comes first after a wake: it is what most wakes are for.
+    until_look: u32,
     next_up_run: u32,
-    /// Look at the injector first: it is what most wakes are for.
-    injector_first: bool,
+    stopwatch: Stopwatch,
+    /// How often in a row a machine lingered in vain.
+    in_vain: u32,
+    /// A machine that lingered and was sent to: it is run next, before anything that could take long.
+    ready: Option<Scheduled>,
+    /// It has handed its machines over.
+    retires: bool,
     /// Counted in the pool's `searching`.
     searching: bool,
-    /// What the watch saw of the others' turn counters at its last look.
+    /// What the watch saw of the others' activations at its last look.
     seen_turns: Vec<u64>,
-    /// A worker whose next-up slot is stuck behind a long `receive`.
+    /// A worker that keeps machines waiting behind a long `receive`.
     stuck: Option<usize>,
+    /// When this worker, busy all the while, last looked for such workers.
+    looked_ns: u64,
 }
 
 impl Worker {
@@ -41,12 +59,16 @@ impl Worker {
         Self {
             local,
             random,
-            turn: 0,
+            until_look: 1,
             next_up_run: 0,
-            injector_first: true,
+            stopwatch: Stopwatch::default(),
+            in_vain: 0,
+            ready: None,
+            retires: false,
             searching: false,
             seen_turns,
             stuck: None,
+            looked_ns: 0,
         }
     }
 
@@ -54,40 +76,49 @@ impl Worker {
         &self.local
     }
 
+    #[inline]
     fn counters(&self) -> &Counters {
-        &self.local.pool.counters[self.local.index]
+        &self.local.remote().counters
     }
 
     /// Finds one machine and runs it.
+    #[inline]
     pub(super) fn step(&mut self) -> Verdict {
-        self.turn = self.turn.wrapping_add(1);
         let Some(machine) = self.find_own().or_else(|| self.search()) else {
-            return Verdict::Dry;
+            return if std::mem::take(&mut self.retires) {
+                Verdict::Retired
+            } else {
+                Verdict::Dry
+            };
         };
-        self.stop_searching();
+        if self.searching {
+            self.stop_searching();
+        }
         self.run(machine);
         Verdict::Ran
     }
 
+    #[inline]
     fn run(&mut self, machine: Scheduled) {
-        let pool = &*self.local.pool;
         let counters = self.counters();
         counters.activations.add(1);
-        let turns = &self.local.remote().turns;
-        // Relaxed, and no read-modify-write: this worker is the only writer, the watch compares numbers only.
-        turns.store(u64::from(self.turn), std::sync::atomic::Ordering::Relaxed);
-        // SAFETY of the callee's contract: `machine` is a token, and consumed by this call.
         let run = machine.header().vtable.run;
-        let mut turn = Turn::new(pool, counters);
+        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX && self.local.remote().pace.is_brisk();
+        let mut turn = Turn::new(&self.local.pool, counters, may_linger);
         // SAFETY: the table belongs to the cell, and the token is handed over.
         match unsafe { run(machine, &mut turn) } {
             After::Gone => {}
+            After::Lingers(machine) => {
+                if let Some(before) = self.local.remote().swap_lingering(Some(machine)) {
+                    self.ready = self.end_lingering(before);
+                }
+            }
             After::Again(machine) => {
-                self.local.push_back(machine);
-                let alone = self.local.deque().len() == 1;
-                if !alone && pool.workers() > 1 {
-                    self.local.pool.sleep.notify();
-                } else if alone && turn.waits_for_others {
+                let waits_for_others = turn.waits_for_others;
+                self.local.push_back_quietly(machine);
+                if self.local.deque().len() > 1 {
+                    self.local.offer(1);
+                } else if waits_for_others {
                     // Nothing else to run here: the producer that was preempted needs the core more than we do.
                     std::thread::yield_now();
                 }
@@ -95,38 +126,192 @@ impl Worker {
         }
     }
 
-    fn find_own(&mut self) -> Option<Scheduled> {
-        if (std::mem::take(&mut self.injector_first)
-            || self.turn.is_multiple_of(INJECTOR_INTERVAL_TURNS))
-            && let Some(machine) = self.local.pool.steal_injected(&self.local)
-        {
+    /// A machine that lingered was sent to, and is up next; or nobody did, and it rests.
+    #[inline]
+    fn end_lingering(&mut self, machine: Scheduled) -> Option<Scheduled> {
+        let queue = machine.header().queue();
+        if queue.needs_turn() || (self.is_idle() && self.waits_until(|| queue.needs_turn())) {
+            self.in_vain = 0;
             return Some(machine);
         }
-        if (self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued())
-            && let Some(machine) = self.local.remote().take_next_up()
-        {
-            self.next_up_run = self.next_up_run.saturating_add(1);
-            return Some(machine);
+        self.in_vain += 1;
+        let rest = machine.header().vtable.rest;
+        // SAFETY: the table belongs to the cell, and the token is handed over.
+        unsafe { rest(machine) }
+    }
+
+    /// Nothing to run here or in the injector.
+    fn is_idle(&self) -> bool {
+        !self.local.has_queued()
+            && !self.local.remote().has_next_up()
+            && self.local.pool.injector.is_empty()
+    }
+
+    /// A short wait for whoever feeds the machine that lingers: cheaper than to sleep and be woken. It ends early where something else
+    /// is to be run.
+    #[cold]
+    fn waits_until(&self, fed: impl Fn() -> bool) -> bool {
+        for turn in 0..LINGER_SPINS + LINGER_YIELDS {
+            if turn < LINGER_SPINS {
+                std::hint::spin_loop();
+            } else {
+                // Who feeds it may need this very core: woken by each instruction, it would be preempted by each.
+                std::thread::yield_now();
+            }
+            if fed() {
+                return true;
+            }
+            if !self.local.pool.injector.is_empty() {
+                return false;
+            }
+        }
+        false
+    }
+
+    #[inline]
+    fn find_own(&mut self) -> Option<Scheduled> {
+        self.until_look -= 1;
+        if self.until_look == 0 {
+            let first = self.look_around();
+            if first.is_some() || self.retires {
+                return first;
+            }
+        }
+        if self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued() {
+            if let Some(machine) = self.ready.take().or_else(|| self.take_local()) {
+                self.next_up_run = self.next_up_run.saturating_add(1);
+                return Some(machine);
+            }
+        } else if let Some(machine) = self.ready.take() {
+            self.local.push_back_quietly(machine);
         }
         self.next_up_run = 0;
         if let Some(machine) = self.local.deque().pop() {
             return Some(machine);
         }
         // The deque is empty, so the slot may be used as often as it likes.
-        self.local
-            .remote()
-            .take_next_up()
+        self.take_local()
             .or_else(|| self.local.pool.steal_injected(&self.local))
     }
 
+    /// The machine in the slot, or the one that lingers.
+    #[inline]
+    fn take_local(&mut self) -> Option<Scheduled> {
+        if let Some(machine) = self.local.remote().take_next_up() {
+            return Some(machine);
+        }
+        if !self.local.remote().has_lingering() {
+            return None;
+        }
+        let machine = self.local.remote().swap_lingering(None)?;
+        self.end_lingering(machine)
+    }
+
+    /// What is done every so many turns: the injector first, and a look at the clock.
+    #[cold]
+    fn look_around(&mut self) -> Option<Scheduled> {
+        self.until_look = INJECTOR_INTERVAL_TURNS;
+        self.in_vain = 0;
+        let now_ns = self.local.pool.now_ns();
+        let remote = self.local.remote();
+        let instructions = remote.counters.instructions.get();
+        if self.stopwatch.is_running() {
+            let turns = u64::from(INJECTOR_INTERVAL_TURNS);
+            self.stopwatch
+                .read(now_ns, turns, instructions, &remote.pace);
+        } else {
+            self.stopwatch.restart(now_ns, instructions);
+        }
+        if let Some(machine) = self.help_the_stuck(now_ns) {
+            return Some(machine);
+        }
+        if self.one_is_enough() {
+            self.hand_over();
+            return None;
+        }
+        self.local.pool.steal_injected(&self.local)
+    }
+
+    /// Once in a time slice: what a worker that has begun nothing since the last look keeps waiting. Who never runs dry neither searches
+    /// nor sleeps with the watch, and where all others are busy nobody else would come.
+    fn help_the_stuck(&mut self, now_ns: u64) -> Option<Scheduled> {
+        let pool = Arc::clone(&self.local.pool);
+        let slice_ns = pool.config.time_slice.as_nanos() as u64;
+        if pool.workers() == 1 || now_ns.saturating_sub(self.looked_ns) < slice_ns {
+            return None;
+        }
+        self.looked_ns = now_ns;
+        for (victim, remote) in pool.remotes.iter().enumerate() {
+            let turns = remote.counters.activations.get();
+            let seen = std::mem::replace(&mut self.seen_turns[victim], turns);
+            if victim == self.local.index || seen != turns || !remote.keeps_waiting() {
+                continue;
+            }
+            self.stuck = Some(victim);
+            self.rescue();
+            if let Steal::Success(machine) = remote.stealer.steal_batch_and_pop(self.local.deque())
+            {
+                self.counters().steals.add(1);
+                return Some(machine);
+            }
+        }
+        None
+    }
+
+    /// Whether another worker, which is awake, can do the light work of all: two would spend their time on moving it to and fro.
+    fn one_is_enough(&self) -> bool {
+        if self.local.pool.is_to_exit() {
+            // Who is awake now may be gone before it looks again.
+            return false;
+        }
+        let remotes = &self.local.pool.remotes;
+        // Always to one with a lower number, so that two do not hand over to each other.
+        let awake = |remote: &&Arc<CachePadded<Remote>>| !remote.asleep.load(Ordering::Relaxed);
+        if !remotes[..self.local.index]
+            .iter()
+            .any(|remote| awake(&remote))
+        {
+            return false;
+        }
+        let mut backlog_ns = 0u64;
+        for remote in remotes.iter().filter(awake) {
+            match remote.pace.light_backlog_ns(remote.stealer.len()) {
+                Some(ns) => backlog_ns = backlog_ns.saturating_add(ns),
+                None => return false,
+            }
+        }
+        backlog_ns < ONE_IS_ENOUGH_NS
+    }
+
+    /// Puts all machines where the others find them. What comes next is sleep, whose last look sees whether somebody is left to find them.
+    fn hand_over(&mut self) {
+        let pool = &self.local.pool;
+        while let Some(machine) = self.local.deque().pop() {
+            pool.injector.push(machine);
+        }
+        let remote = self.local.remote();
+        let rest = [
+            self.ready.take(),
+            remote.take_next_up(),
+            remote.swap_lingering(None),
+        ];
+        for machine in rest.into_iter().flatten() {
+            pool.injector.push(machine);
+        }
+        self.retires = true;
+    }
+
     fn search(&mut self) -> Option<Scheduled> {
+        if self.retires {
+            return None;
+        }
         if !self.searching {
             if !self.local.pool.sleep.try_search() {
                 return None;
             }
             self.searching = true;
         }
-        for _ in 0..SEARCH_ROUNDS {
+        for round in 0..SEARCH_ROUNDS {
             if let Some(machine) = self
                 .local
                 .pool
@@ -135,7 +320,11 @@ impl Worker {
             {
                 return Some(machine);
             }
-            std::hint::spin_loop();
+            if round + SEARCH_YIELDS < SEARCH_ROUNDS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
         }
         None
     }
@@ -150,6 +339,9 @@ impl Worker {
                 continue;
             }
             loop {
+                if !remotes[victim].pays() {
+                    break;
+                }
                 match remotes[victim]
                     .stealer
                     .steal_batch_and_pop(self.local.deque())
@@ -166,47 +358,53 @@ impl Worker {
         None
     }
 
+    #[cold]
     fn stop_searching(&mut self) {
-        if !self.searching {
-            return;
-        }
         self.searching = false;
-        if self.local.pool.sleep.found() == LastSearcher::Yes && self.local.pool.has_work() {
+        if self.local.pool.sleep.found() == LastSearcher::Yes
+            && self.local.pool.has_work_for_another()
+        {
             self.local.pool.sleep.notify();
         }
     }
 
-    /// Sleeps until there is something to look for.
-    pub(super) fn sleep(&mut self) {
+    /// Sleeps until there is something to look for. One that has retired leaves that to the others as long as one of them is awake.
+    pub(super) fn sleep(&mut self, retired: bool) {
         let pool = std::sync::Arc::clone(&self.local.pool);
         let was_searching = std::mem::replace(&mut self.searching, false);
         let watch = (pool.workers() > 1).then(|| pool.config.time_slice.max(WATCH_INTERVAL_MIN));
         for (seen, remote) in self.seen_turns.iter_mut().zip(&pool.remotes) {
-            *seen = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
+            *seen = remote.counters.activations.get();
         }
         let begun_ns = pool.now_ns();
+        self.local.remote().asleep.store(true, Ordering::Relaxed);
         let woken = pool.sleep.sleep(
             self.local.index,
             was_searching,
             watch,
-            || pool.has_work(),
-            || self.sees_stuck_slot(),
+            || pool.has_work_for_another() && !(retired && pool.is_left_to_others()),
+            || self.sees_stuck_worker(),
         );
+        self.local.remote().asleep.store(false, Ordering::Relaxed);
         self.searching = woken == Woken::Searching;
         if woken == Woken::Watched {
             self.rescue();
         }
         self.counters().sleeps.add(1);
         self.counters().slept_ns.add(pool.now_ns() - begun_ns);
-        self.injector_first = true;
+        self.until_look = 1;
+        self.stopwatch.stop();
     }
 
-    /// The watch's look: whether a worker has begun nothing since the last look, and keeps a machine in its slot.
-    fn sees_stuck_slot(&mut self) -> bool {
+    /// The watch's look: whether a worker has begun nothing since the last look, and keeps machines waiting.
+    fn sees_stuck_worker(&mut self) -> bool {
         let remotes = &self.local.pool.remotes;
+        // What was handed over waits for those who are awake.
+        let injected = !self.local.pool.injector.is_empty();
         for (victim, (seen, remote)) in self.seen_turns.iter_mut().zip(remotes).enumerate() {
-            let turns = remote.turns.load(std::sync::atomic::Ordering::Relaxed);
-            if victim != self.local.index && *seen == turns && remote.has_next_up() {
+            let turns = remote.counters.activations.get();
+            if victim != self.local.index && *seen == turns && (injected || remote.keeps_waiting())
+            {
                 self.stuck = Some(victim);
                 return true;
             }
@@ -215,14 +413,20 @@ impl Worker {
         false
     }
 
-    /// Takes the machine out of the stuck slot; by now this worker counts as awake, so that no moment shows the machine nowhere.
+    /// Takes the machine out of the stuck worker's slot, and declares its queue free; by now this worker counts as awake, so that no
+    /// moment shows the machine nowhere.
     fn rescue(&mut self) {
         let Some(victim) = self.stuck.take() else {
             return;
         };
-        if let Some(machine) = self.local.pool.remotes[victim].take_next_up() {
+        let remote = &self.local.pool.remotes[victim];
+        remote.pace.is_stuck();
+        for machine in [remote.take_next_up(), remote.swap_lingering(None)]
+            .into_iter()
+            .flatten()
+        {
             self.counters().rescues.add(1);
-            self.local.push_back(machine);
+            self.local.push_back_quietly(machine);
         }
     }
 }

@@ -52,11 +52,18 @@ struct Sleeper {
     thread: Thread,
 }
 
+#[derive(Default)]
+struct Sleepers {
+    list: Vec<Sleeper>,
+    /// Threads inside `wait_idle`: without them, nobody is to be told that all sleep.
+    idle_waiters: usize,
+}
+
 /// Who sleeps and who searches, for one pool.
 pub(crate) struct Sleep {
     /// Low half: searching; high half: sleeping. Sleeping changes under the lock of `sleepers` only.
     counts: AtomicU64,
-    sleepers: Mutex<Vec<Sleeper>>,
+    sleepers: Mutex<Sleepers>,
     parkers: Box<[Parker]>,
     /// Signalled when the last worker falls asleep, for `wait_idle`.
     all_asleep: Condvar,
@@ -68,7 +75,10 @@ impl Sleep {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             counts: AtomicU64::new(0),
-            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            sleepers: Mutex::new(Sleepers {
+                list: Vec::with_capacity(workers),
+                idle_waiters: 0,
+            }),
             parkers: (0..workers).map(|_| Parker::new()).collect(),
             all_asleep: Condvar::new(),
             watched: AtomicBool::new(false),
@@ -101,6 +111,13 @@ impl Sleep {
     pub(crate) fn notify_many(&self, count: usize) {
         // SeqCst: as in `notify`.
         fence(Ordering::SeqCst);
+        self.notify_unfenced(count);
+    }
+
+    /// A worker has `count` machines in its own deque, which pay others. It is awake and runs them if nobody comes: what a stale look
+    /// loses is time, and no wake-up.
+    #[inline]
+    pub(crate) fn notify_unfenced(&self, count: usize) {
         let counts = self.counts();
         let wanted = count
             .saturating_sub(counts.searching())
@@ -126,7 +143,7 @@ impl Sleep {
     fn wake(&self, count: usize) {
         for _ in 0..count {
             let mut sleepers = lock(&self.sleepers);
-            let Some(sleeper) = sleepers.pop() else {
+            let Some(sleeper) = sleepers.list.pop() else {
                 return;
             };
             // Relaxed: the lock orders it among sleepers; the fences order it against posters.
@@ -200,7 +217,7 @@ impl Sleep {
 
     fn announce(&self, worker: usize, searching: bool) {
         let mut sleepers = lock(&self.sleepers);
-        sleepers.push(Sleeper {
+        sleepers.list.push(Sleeper {
             worker,
             thread: current_thread(),
         });
@@ -215,10 +232,11 @@ impl Sleep {
     /// Leaves the list; false: a poster picked this worker before.
     fn withdraw(&self, worker: usize) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        let Some(at) = sleepers.iter().position(|sleeper| sleeper.worker == worker) else {
+        let asleep = &mut sleepers.list;
+        let Some(at) = asleep.iter().position(|sleeper| sleeper.worker == worker) else {
             return false;
         };
-        sleepers.swap_remove(at);
+        asleep.swap_remove(at);
         self.counts.fetch_sub(SLEEPING, Ordering::Relaxed);
         true
     }
@@ -238,8 +256,10 @@ impl Sleep {
 
     fn signal_if_all_asleep(&self) {
         if self.counts().sleeping() == self.parkers.len() {
-            let _sleepers = lock(&self.sleepers);
-            self.all_asleep.notify_all();
+            // Under the lock, so that who comes to wait either is counted here or finds that all sleep.
+            if lock(&self.sleepers).idle_waiters > 0 {
+                self.all_asleep.notify_all();
+            }
         }
     }
 
@@ -252,44 +272,54 @@ impl Sleep {
         quiet: impl Fn() -> bool,
     ) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        loop {
-            if over() || (sleepers.len() == self.parkers.len() && quiet()) {
-                return true;
+        sleepers.idle_waiters += 1;
+        let idle = loop {
+            if over() || (sleepers.list.len() == self.parkers.len() && quiet()) {
+                break true;
             }
-            sleepers = match self.wait_for_sleep(sleepers, deadline) {
-                Some(sleepers) => sleepers,
-                None => return false,
-            };
-        }
+            let (guard, in_time) = self.wait_for_sleep(sleepers, deadline);
+            sleepers = guard;
+            if !in_time {
+                break false;
+            }
+        };
+        sleepers.idle_waiters -= 1;
+        idle
     }
 
+    /// False: the deadline is over.
     #[cfg(not(loom))]
     fn wait_for_sleep<'a>(
         &self,
-        sleepers: crate::sync::MutexGuard<'a, Vec<Sleeper>>,
+        sleepers: crate::sync::MutexGuard<'a, Sleepers>,
         deadline: Option<Instant>,
-    ) -> Option<crate::sync::MutexGuard<'a, Vec<Sleeper>>> {
+    ) -> (crate::sync::MutexGuard<'a, Sleepers>, bool) {
         // Not only signalled: what empties the last source may be a worker that was never all asleep in between.
         const LOOK_AGAIN: Duration = Duration::from_millis(50);
         let mut wait = LOOK_AGAIN;
         if let Some(deadline) = deadline {
             let now = Instant::now();
             if now >= deadline {
-                return None;
+                return (sleepers, false);
             }
             wait = wait.min(deadline - now);
         }
         let waited = self.all_asleep.wait_timeout(sleepers, wait);
-        Some(waited.unwrap_or_else(std::sync::PoisonError::into_inner).0)
+        let guard = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        (guard, true)
     }
 
     #[cfg(loom)]
     fn wait_for_sleep<'a>(
         &self,
-        sleepers: crate::sync::MutexGuard<'a, Vec<Sleeper>>,
+        sleepers: crate::sync::MutexGuard<'a, Sleepers>,
         _deadline: Option<Instant>,
-    ) -> Option<crate::sync::MutexGuard<'a, Vec<Sleeper>>> {
-        self.all_asleep.wait(sleepers).ok()
+    ) -> (crate::sync::MutexGuard<'a, Sleepers>, bool) {
+        let waited = self.all_asleep.wait(sleepers);
+        (
+            waited.unwrap_or_else(std::sync::PoisonError::into_inner),
+            true,
+        )
     }
 
     /// Wakes everybody, for the stop.

@@ -64,7 +64,7 @@ impl Pool {
     fn assert_nobody_counted(&self) {
         let counts = self.sleep.counts();
         assert_eq!((counts.searching(), counts.sleeping()), (0, 0));
-        assert!(crate::sync::lock(&self.sleep.sleepers).is_empty());
+        assert!(crate::sync::lock(&self.sleep.sleepers).list.is_empty());
         assert!(!self.has_work());
     }
 }

@@ -101,11 +101,7 @@ impl RuntimeStats {
             queued: pool.queued(),
             sleeping: pool.sleep.sleeping(),
             lost: pool.lost.load(Ordering::Relaxed),
-            workers: pool
-                .counters()
-                .iter()
-                .map(|counters| WorkerStats::of(counters))
-                .collect(),
+            workers: pool.counters().map(WorkerStats::of).collect(),
         }
     }
 
@@ -187,7 +183,7 @@ impl MachineInfo {
             at_rest: tail.has(word::IDLE),
             parked,
             waits_for: if parked {
-                header.edge.follow().map(|receiver| receiver.id)
+                header.waits_for().map(|receiver| receiver.id)
             } else {
                 None
             },
