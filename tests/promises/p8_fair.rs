@@ -384,3 +384,19 @@ fn what_waits_behind_a_long_receive_is_run_by_another_worker() {
         runtime.shutdown(PATIENCE);
     }
 }
+
+/// The same while the other worker is never idle: it must look at what a worker that does not move keeps.
+#[test]
+fn what_waits_behind_a_long_receive_is_run_by_a_busy_worker() {
+    for helpers in [1, 4] {
+        let runtime = runtime_with_short_slices();
+        let court = Arc::<Court>::default();
+        let over = OverAtLast(Arc::clone(&court));
+        for _ in 0..2 {
+            connect_busy(&runtime, &court, true);
+        }
+        behind_a_long_receive(&runtime, helpers);
+        drop(over);
+        runtime.shutdown(PATIENCE);
+    }
+}
