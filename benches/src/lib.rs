@@ -22,11 +22,9 @@
 //! # Ok::<(), d3_benches::CountError>(())
 //! ```
 
-// Not `forbid`: the counting allocator, and nothing else, has to be unsafe.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod collective;
-pub mod counting;
 pub mod finish;
 pub mod group;
 pub mod latency;
@@ -34,6 +32,8 @@ pub mod ours;
 pub mod probe;
 pub mod tally;
 pub mod workload;
+
+pub use d3_counting as counting;
 
 pub use collective::{Collective, Effect, Instruction, Node, Setup};
 pub use ours::D3;

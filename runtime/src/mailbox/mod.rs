@@ -8,6 +8,8 @@ pub(crate) mod word;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, not(loom)))]
+mod properties;
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use queue::{Announce, BOUND_MAX, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};

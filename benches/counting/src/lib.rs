@@ -2,8 +2,20 @@
 //!
 //! A binary that measures memory makes it its global allocator and switches it on. While it is off it costs one load per
 //! call, for everyone alike.
-
-#![allow(unsafe_code)]
+//!
+//! A crate of its own, since an allocator cannot be had without unsafe code, and benches and tests forbid it.
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOCATOR: d3_counting::Counting = d3_counting::Counting;
+//!
+//! d3_counting::switch_on();
+//! let before = d3_counting::bytes();
+//! let vector = vec![0_u8; 1_000];
+//! assert_eq!(d3_counting::bytes() - before, 1_000);
+//! drop(vector);
+//! assert_eq!(d3_counting::bytes(), before);
+//! ```
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
