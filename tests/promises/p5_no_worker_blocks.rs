@@ -286,12 +286,14 @@ fn the_last_runtime_dropped_inside_blocks_nobody() {
     let tally = Tally::new();
     let (_, alive) = outer.connect(Probe(Arc::clone(&tally)));
 
-    let inner = runtime(1);
-    let (_, stays) = inner.connect(Probe(Tally::new()));
-    inside(&outer, Place::Receive, move |_| drop(inner));
-    alive.send(ProbeCmd::Add(1)).unwrap();
-    wait_in(&outer, "the worker goes on", || tally.received() == 1);
-    wait_until("the inner runtime ends", || stays.is_disconnected());
+    for (round, place) in PLACES.into_iter().enumerate() {
+        let inner = runtime(1);
+        let (_, stays) = inner.connect(Probe(Tally::new()));
+        inside(&outer, place, move |_| drop(inner));
+        alive.send(ProbeCmd::Add(1)).unwrap();
+        wait_in(&outer, "the worker goes on", || tally.received() > round);
+        wait_until("the inner runtime ends", || stays.is_disconnected());
+    }
 
     let own = runtime(1);
     let (_, stays) = own.connect(Probe(Tally::new()));

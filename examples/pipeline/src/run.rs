@@ -1,5 +1,6 @@
 //! One run: connect, look until the time is up or a signal comes, drain, and judge.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ struct Pipeline {
     /// The most that each mailbox may hold.
     bounds: [Option<usize>; 3],
     capacities: [usize; 3],
+    /// How often and how long each machine was parked when it was last seen: one that has ended is not described any more.
+    parked: Cell<[(u64, Duration); 3]>,
 }
 
 const NAMES: [&str; 3] = ["source", "stage", "sink"];
@@ -115,6 +118,7 @@ impl Pipeline {
                 Some(options.capacity.saturating_add(1)),
             ],
             capacities: [SOURCE_CAPACITY, options.capacity, options.capacity],
+            parked: Cell::default(),
         };
         Ok((pipeline, source))
     }
@@ -212,6 +216,11 @@ impl Pipeline {
                 .map(|index| NAMES[index])
         };
         let highest = self.highest();
+        let mut parked = self.parked.get();
+        for (index, parked) in parked.iter_mut().enumerate() {
+            *parked = find(index).map_or(*parked, |info| (info.parks, info.parked_for));
+        }
+        self.parked.set(parked);
         let mailboxes = (0..3).map(|index| {
             // A machine that has ended holds nothing.
             let info = find(index);
@@ -221,8 +230,8 @@ impl Pipeline {
                 capacity: self.capacities[index],
                 highest: highest[index],
                 bound: self.bounds[index],
-                parks: info.map_or(0, |info| info.parks),
-                parked_for: info.map_or(Duration::ZERO, |info| info.parked_for),
+                parks: parked[index].0,
+                parked_for: parked[index].1,
                 waits_for: info.and_then(name_of),
             }
         });

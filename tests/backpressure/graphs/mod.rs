@@ -42,6 +42,9 @@ struct Report {
     longest_chain: usize,
     /// Instructions that found their mailbox over its capacity, where no ring allows it.
     over_capacity: u64,
+    /// Stopped, or made to panic, while all ran.
+    hunted: usize,
+    /// Stopped while parked, when all was quiet.
     stopped_while_parked: usize,
     /// Ended while parked because another mailbox of the same value panicked.
     panicked_while_parked: usize,
@@ -60,6 +63,7 @@ impl Report {
         self.rings_broken += other.rings_broken;
         self.longest_chain = self.longest_chain.max(other.longest_chain);
         self.over_capacity += other.over_capacity;
+        self.hunted += other.hunted;
         self.stopped_while_parked += other.stopped_while_parked;
         self.panicked_while_parked += other.panicked_while_parked;
         self.returned += other.returned;
@@ -74,6 +78,7 @@ impl Report {
                 && self.rings_broken > 0
                 && self.longest_chain > 1
                 && self.over_capacity > 0
+                && self.hunted > 0
                 && self.stopped_while_parked > 0
                 && self.panicked_while_parked > 0
                 && self.returned > 0

@@ -73,6 +73,8 @@ pub(super) struct Plan {
     pub(super) outside: Vec<Outside>,
     /// How many parked machines are stopped, or have a partner that panics.
     pub(super) victims: usize,
+    /// As many are killed before, while all run.
+    pub(super) hunted: usize,
 }
 
 impl Plan {
@@ -116,6 +118,7 @@ impl Plan {
             });
         }
         let outside = outside(&mut rng, size);
+        let hunted = if rng.one_in(2) { 4 * victims } else { 0 };
         Self {
             seed,
             shape,
@@ -124,6 +127,7 @@ impl Plan {
             sinks,
             outside,
             victims,
+            hunted,
         }
     }
 
@@ -253,13 +257,14 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {}, {:?}, {} mailboxes on {:?} workers, {} sinks, {} senders from outside, {} to die, weight {}",
+            "seed {}, {:?}, {} mailboxes on {:?} workers, {} sinks, {} senders from outside, {} and {} to die, weight {}",
             self.seed,
             self.shape,
             self.cells.len(),
             self.workers,
             self.sinks.len(),
             self.outside.len(),
+            self.hunted,
             self.victims,
             self.weight()
         )?;

@@ -22,12 +22,13 @@ const LIGHTER: u32 = 20_000;
 
 pub(super) fn run(plan: &Plan) -> Report {
     let graph = Graph::build(plan);
+    let hunted = graph.hunt(plan);
     graph.settle("all that can run has run");
     let longest_chain = graph.longest_chain();
     let killed = graph.kill(plan.victims);
     graph.open_gates();
     graph.wait_for_the_end();
-    graph.check(plan, longest_chain, &killed)
+    graph.check(plan, longest_chain, hunted, &killed)
 }
 
 /// Who ended while parked, and what it took.
@@ -181,7 +182,30 @@ impl Graph {
         waits_for.keys().map(length).max().unwrap_or(0)
     }
 
-    /// Ends machines that are parked: by a stop, or by a panic of the same value behind its other mailbox.
+    /// Stops machines that were parked a moment ago, and lights fuses, while all run: each races with room, rings and other ends.
+    fn hunt(&self, plan: &Plan) -> usize {
+        let mut rng = Rng::new(plan.seed);
+        let mut hunted = 0;
+        for _ in 0..plan.hunted {
+            let machines = self.machines();
+            let parked: Vec<_> = machines.iter().filter(|machine| machine.parked).collect();
+            if parked.is_empty() {
+                thread::yield_now();
+                continue;
+            }
+            let prey = parked[rng.below(parked.len())].id;
+            let index = self.handles.iter().position(|handle| handle.id() == prey);
+            let index = index.expect("every machine has a handle");
+            match self.fuses.get(&index) {
+                Some(fuse) if rng.one_in(2) => fuse.lit.store(true, Ordering::SeqCst),
+                _ => self.handles[index].stop(),
+            }
+            hunted += 1;
+        }
+        hunted
+    }
+
+    /// Ends machines that are parked, when all is quiet: by a stop, or by a panic of the same value behind its other mailbox.
     fn kill(&self, count: usize) -> Killed {
         let mut killed = Killed::default();
         for nth in 0..count {
@@ -290,11 +314,12 @@ impl Graph {
         self.settle("all is quiet");
     }
 
-    fn check(self, plan: &Plan, longest_chain: usize, killed: &Killed) -> Report {
+    fn check(self, plan: &Plan, longest_chain: usize, hunted: usize, killed: &Killed) -> Report {
         let mut report = Report {
             graphs: 1,
             mailboxes: plan.cells.len(),
             longest_chain,
+            hunted,
             stopped_while_parked: killed.stopped,
             panicked_while_parked: killed.panicked,
             ..Report::default()
