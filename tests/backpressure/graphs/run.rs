@@ -161,6 +161,16 @@ impl Graph {
         }
     }
 
+    /// The watchdog: waits for something that must come, and describes the graph if it does not.
+    fn wait(&self, what: &str, condition: impl FnMut() -> bool) {
+        wait_until_or(what, condition, || self.describe());
+    }
+
+    fn is_parked(&self, id: MachineId) -> bool {
+        let machines = self.machines();
+        machines.iter().any(|info| info.id == id && info.parked)
+    }
+
     fn machines(&self) -> Vec<MachineInfo> {
         self.runtimes.iter().flat_map(Runtime::machines).collect()
     }
@@ -234,22 +244,24 @@ impl Graph {
             {
                 killed.sparks += 1;
                 if self.light(fuse) {
-                    let handle = &self.handles[fuse.partner];
-                    wait_until("a parked machine ends with its partner", || {
-                        !handle.is_alive()
+                    let (victim, lighter) = (&self.handles[fuse.partner], &self.handles[lighter]);
+                    // A thread outside may come late, and have the lighter park before it sees the spark.
+                    self.wait("the spark is seen, or its receiver parked", || {
+                        !lighter.is_alive() || self.is_parked(lighter.id())
                     });
-                    wait_until("and so does the partner", || {
-                        !self.handles[lighter].is_alive()
-                    });
-                    // A thread outside may have moved it meanwhile, so that it met the fuse itself.
-                    if handle.end_reason() == Some(EndReason::PartnerFailed) {
-                        killed.panicked += 1;
+                    if !lighter.is_alive() {
+                        self.wait("a parked machine ends with its partner", || {
+                            !victim.is_alive()
+                        });
+                        // For the same reason the victim may have moved, and met the fuse itself.
+                        let by_partner = victim.end_reason() == Some(EndReason::PartnerFailed);
+                        killed.panicked += usize::from(by_partner);
                     }
                 }
             } else if let Some(victim) = victims.get(nth % victims.len().max(1)) {
                 let handle = &self.handles[*victim];
                 handle.stop();
-                wait_until("a parked machine ends when it is stopped", || {
+                self.wait("a parked machine ends when it is stopped", || {
                     !handle.is_alive()
                 });
                 killed.stopped += 1;
@@ -297,20 +309,16 @@ impl Graph {
     }
 
     fn wait_for_the_end(&self) {
-        // The watchdog: if somebody stays parked, this is where it is noticed.
-        wait_until_or(
-            "everything arrives",
-            || self.senders.iter().all(JoinHandle::is_finished) && !self.books.is_any_alive(),
-            || self.describe(),
-        );
+        // If somebody stays parked, this is where it is noticed.
+        self.wait("everything arrives", || {
+            self.senders.iter().all(JoinHandle::is_finished) && !self.books.is_any_alive()
+        });
         let is_left = |machine: &MachineInfo| {
             machine.parked || machine.has_waiters || machine.len > 0 || !machine.at_rest
         };
-        wait_until_or(
-            "nobody is left parked",
-            || !self.machines().iter().any(is_left),
-            || self.describe(),
-        );
+        self.wait("nobody is left parked", || {
+            !self.machines().iter().any(is_left)
+        });
         self.settle("all is quiet");
     }
 
