@@ -21,7 +21,7 @@
 //! ```
 //!
 //! This package re-exports its parts: the runtime at the root, [`net`] and [`components`] behind features of the same names
-//! (both on by default), and d3 0.1.3's paths ([`core`], [`d3_derive`]).
+//! (both on by default), and d3 0.1.3's paths ([`core`], [`d3_derive`]). [`guide`] tells what its parts mean together.
 
 pub use d3_runtime::{
     BuildError, CoreStatsMessage, CoreStatsSender, EndReason, Ended, ExecutorStats, InstructionSet,
@@ -57,4 +57,10 @@ pub mod prelude {
 
     #[cfg(feature = "net")]
     pub use d3_net::{Bytes, NetCmd, NetConnId, NetSender};
+}
+
+/// The guide: longer texts, whose examples are compiled and run.
+pub mod guide {
+    #[doc = include_str!("../docs/guide/backpressure.md")]
+    pub mod backpressure {}
 }

@@ -9,16 +9,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use d3::prelude::*;
-use d3::{Runtime, bounded};
+use d3::{RecvError, RecvTimeoutError, Runtime, WaitError, bounded};
 
-use crate::support::probe::{Counted, Number, Probe, ProbeCmd, Tally, bump, read};
+use crate::support::probe::{Counted, Gate, Number, Probe, ProbeCmd, Tally, bump, read};
 use crate::support::{PATIENCE, runtime, wait_in, wait_until, within_patience};
 
 /// Nothing in here may take longer: the calls are given far longer timeouts.
 const AT_ONCE: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_secs(600);
 
-/// Makes every call that waits when a thread makes it; returns the names of those that did not refuse, or took long.
+/// Makes every call that waits when a thread makes it; returns the names of those that did not refuse with their typed error, or
+/// took long.
 fn waiting_calls(runtime: &Runtime, neighbour: &Sender<ProbeCmd>) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut call = |name: &str, refused: &mut dyn FnMut() -> bool| {
@@ -32,36 +33,97 @@ fn waiting_calls(runtime: &Runtime, neighbour: &Sender<ProbeCmd>) -> Vec<String>
         }
     };
     let (sender, receiver) = bounded::<Number>(1);
-    call("recv", &mut || receiver.recv().is_err());
-    call("recv_timeout", &mut || receiver.recv_timeout(LONG).is_err());
+    call("recv", &mut || {
+        receiver.recv() == Err(RecvError::InsideMachine)
+    });
+    call("recv_timeout", &mut || {
+        receiver.recv_timeout(LONG) == Err(RecvTimeoutError::InsideMachine)
+    });
     call("iter", &mut || receiver.iter().next().is_none());
+    call("wait_idle", &mut || {
+        runtime.wait_idle(LONG) == Err(WaitError::InsideMachine)
+    });
+    call("machine_reports", &mut || {
+        runtime.machine_reports(LONG) == Err(WaitError::InsideMachine)
+    });
+    call("shutdown", &mut || {
+        runtime.shutdown(LONG).refused == Some(WaitError::InsideMachine)
+    });
+    call("MachineHandle::wait", &mut || {
+        neighbour.handle().wait(LONG) == Err(WaitError::InsideMachine)
+    });
+    // A send waits for nothing, and refuses nothing either: the machine is parked later.
     call("send", &mut || {
         (0..3).all(|number| sender.send(Number::Is(number)).is_ok())
     });
-    // As `send`: it waits for nothing, whatever the timeout.
     call("send_timeout", &mut || {
         sender.send_timeout(Number::Is(3), LONG).is_ok()
     });
-    call("try_send", &mut || sender.try_send(Number::Is(3)).is_err());
-    call("wait_idle", &mut || runtime.wait_idle(LONG).is_err());
-    call("MachineHandle::wait", &mut || {
-        neighbour.handle().wait(LONG).is_err()
+    call("try_send", &mut || {
+        sender.try_send(Number::Is(4)) == Err(TrySendError::Full(Number::Is(4)))
+    });
+    // What is there already can be had: such a call would not wait.
+    call("recv of what is there", &mut || {
+        receiver.recv() == Ok(Number::Is(0))
+            && receiver.recv_timeout(LONG) == Ok(Number::Is(1))
+            && receiver.iter().take(2).count() == 2
+    });
+    call("recv behind the last sender", &mut || {
+        let (sender, receiver) = bounded::<Number>(1);
+        drop(sender);
+        receiver.recv() == Err(RecvError::Disconnected)
+            && receiver.recv_timeout(LONG) == Err(RecvTimeoutError::Disconnected)
     });
     wrong
 }
 
-/// Runs what it is given, where the test wants it: in `receive`, in a hook, or in Drop.
+/// Runs what it is given, where the test wants it.
 struct Runner {
     place: Place,
-    job: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    job: Mutex<Option<Job>>,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Connected,
     Receive,
     Disconnected,
+    /// The destructor of the machine.
     Drop,
+    /// The destructor of an instruction that was received.
+    ReceivedInstruction,
+    /// The destructor of an instruction that an ending machine leaves unread.
+    UnreadInstruction,
+}
+
+const PLACES: [Place; 6] = [
+    Place::Connected,
+    Place::Receive,
+    Place::Disconnected,
+    Place::Drop,
+    Place::ReceivedInstruction,
+    Place::UnreadInstruction,
+];
+
+#[derive(MachineImpl)]
+enum Task {
+    Run,
+    /// Does its job when it is dropped.
+    Errand(#[allow(dead_code, reason = "it is there to be dropped")] Errand),
+    /// Waits at the gate, then ends the machine.
+    StopBehind(Arc<Gate>),
+}
+
+struct Errand(Option<Job>);
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        if let Some(job) = self.0.take() {
+            job();
+        }
+    }
 }
 
 impl Runner {
@@ -74,13 +136,20 @@ impl Runner {
     }
 }
 
-impl Machine<ProbeCmd> for Runner {
+impl Machine<Task> for Runner {
     fn connected(&self, _id: Uuid) {
         self.run_if(Place::Connected);
     }
 
-    fn receive(&self, _cmd: ProbeCmd) {
-        self.run_if(Place::Receive);
+    fn receive(&self, task: Task) {
+        match task {
+            Task::Run => self.run_if(Place::Receive),
+            Task::Errand(_) => {}
+            Task::StopBehind(gate) => {
+                gate.pass();
+                this_machine::stop().expect("inside");
+            }
+        }
     }
 
     fn disconnected(&self) {
@@ -102,13 +171,22 @@ fn inside<T: Send + 'static>(
 ) -> T {
     let (answer, answers) = mpsc::channel();
     let handle = runtime.clone();
-    let job = Box::new(move || answer.send(job(&handle)).expect("the test waits for it"));
+    let mut job: Option<Job> = Some(Box::new(move || {
+        answer.send(job(&handle)).expect("the test waits for it");
+    }));
+    let is_errand = matches!(place, Place::ReceivedInstruction | Place::UnreadInstruction);
+    let errand = is_errand.then(|| Task::Errand(Errand(job.take())));
     let (machine, sender) = runtime.connect(Runner {
         place,
-        job: Mutex::new(Some(job)),
+        job: Mutex::new(job),
     });
     drop(machine);
-    sender.send(ProbeCmd::Add(1)).unwrap();
+    let gate = Gate::new();
+    if place == Place::UnreadInstruction {
+        sender.send(Task::StopBehind(Arc::clone(&gate))).unwrap();
+    }
+    sender.send(errand.unwrap_or(Task::Run)).unwrap();
+    gate.open();
     drop(sender);
     answers
         .recv_timeout(PATIENCE)
@@ -157,20 +235,25 @@ fn in_drop() {
     no_call_waits(Place::Drop);
 }
 
+#[test]
+fn in_the_drop_of_an_instruction() {
+    no_call_waits(Place::ReceivedInstruction);
+}
+
+#[test]
+fn in_the_drop_of_an_instruction_left_unread() {
+    no_call_waits(Place::UnreadInstruction);
+}
+
 /// A shutdown from inside would wait for the very machine that calls it.
 #[test]
 fn a_shutdown_from_inside_returns() {
-    for place in [
-        Place::Connected,
-        Place::Receive,
-        Place::Disconnected,
-        Place::Drop,
-    ] {
+    for place in PLACES {
         let runtime = runtime(1);
         let took = inside(&runtime, place, |runtime| {
             let start = Instant::now();
             let report = runtime.shutdown(LONG);
-            assert!(!report.to_string().is_empty());
+            assert_eq!(report.refused, Some(WaitError::InsideMachine), "{report}");
             start.elapsed()
         });
         assert!(took < AT_ONCE, "in {place:?}: {took:?}");
@@ -180,19 +263,17 @@ fn a_shutdown_from_inside_returns() {
     }
 }
 
-/// The same for another runtime: its shutdown could take as long as its machines like.
+/// The same for another runtime: its shutdown could take as long as its machines like, and so could every other wait for it.
 #[test]
 fn a_shutdown_of_another_runtime_from_inside_returns() {
     let (runtime, other) = (runtime(1), runtime(1));
-    let took = {
-        let other = other.clone();
-        inside(&runtime, Place::Receive, move |_| {
-            let start = Instant::now();
-            other.shutdown(LONG);
-            start.elapsed()
-        })
-    };
-    assert!(took < AT_ONCE, "{took:?}");
+    let (_, neighbour) = other.connect(Probe(Tally::new()));
+    for place in PLACES {
+        let (other, neighbour) = (other.clone(), neighbour.clone());
+        let wrong = inside(&runtime, place, move |_| waiting_calls(&other, &neighbour));
+        assert!(wrong.is_empty(), "in {place:?}: {wrong:#?}");
+    }
+    drop(neighbour);
     within_patience("a shutdown from outside", move || {
         (runtime.shutdown(PATIENCE), other.shutdown(PATIENCE))
     });
@@ -205,18 +286,20 @@ fn the_last_runtime_dropped_inside_blocks_nobody() {
     let tally = Tally::new();
     let (_, alive) = outer.connect(Probe(Arc::clone(&tally)));
 
-    let inner = runtime(1);
-    let (_, stays) = inner.connect(Probe(Tally::new()));
-    inside(&outer, Place::Receive, move |_| drop(inner));
-    alive.send(ProbeCmd::Add(1)).unwrap();
-    wait_in(&outer, "the worker goes on", || tally.received() == 1);
-    wait_until("the inner runtime ends", || stays.is_disconnected());
+    for (round, place) in PLACES.into_iter().enumerate() {
+        let inner = runtime(1);
+        let (_, stays) = inner.connect(Probe(Tally::new()));
+        inside(&outer, place, move |_| drop(inner));
+        alive.send(ProbeCmd::Add(1)).unwrap();
+        wait_in(&outer, "the worker goes on", || tally.received() > round);
+        wait_until("the inner runtime ends", || stays.is_disconnected());
+    }
 
     let own = runtime(1);
     let (_, stays) = own.connect(Probe(Tally::new()));
     let (answer, answers) = mpsc::channel();
     let handle = own.clone();
-    let job: Box<dyn FnOnce() + Send> = Box::new(move || {
+    let job: Job = Box::new(move || {
         drop(handle);
         answer.send(()).expect("the test waits for it");
     });
@@ -226,7 +309,7 @@ fn the_last_runtime_dropped_inside_blocks_nobody() {
     });
     drop(own);
     // The job may find its runtime ended; then it is dropped with its machine, and the handle with it.
-    drop(sender.send(ProbeCmd::Add(1)));
+    drop(sender.send(Task::Run));
     let _ = answers.recv_timeout(PATIENCE);
     wait_until("the runtime ends", || sender.is_disconnected());
     drop(stays);

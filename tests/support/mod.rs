@@ -8,6 +8,7 @@
 pub(crate) mod futures;
 pub(crate) mod panics;
 pub(crate) mod probe;
+pub(crate) mod rng;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

@@ -189,11 +189,11 @@ impl<P> Block<P> {
     pub(super) unsafe fn write(block: NonNull<Self>, index: u64, value: &mut Option<P>) {
         // SAFETY: the claim keeps the block alive until the ready mark (invariant 1).
         let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
-        // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.
         slot.value.with_mut(|to| {
             let value = value.take();
             debug_assert!(value.is_some(), "an instruction is pushed once");
             if let Some(value) = value {
+                // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.
                 unsafe { (*to).write(value) };
             }
         });

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::{Announce, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
-use crate::tuning::{BLOCK_BYTES_MAX, BLOCK_SLOTS};
+use crate::tuning::BLOCK_BYTES;
 
 // ---- the queue, in the words of the specification ----
 
@@ -64,14 +64,17 @@ impl<P: fmt::Debug> Subject<P> {
             How::Over(most) => Bound::Overflow(most),
             How::HandOver => Bound::Below(self.0.next_limit()),
         };
-        match self.0.push(value, bound) {
+        let mut value = Some(value);
+        let pushed = self.0.push(&mut value, bound);
+        let back = || value.expect("a refused instruction stays where it was");
+        match pushed {
             Ok(pushed) => Push::Taken {
                 wakes: pushed.wake == Wake::Schedule,
                 over: pushed.over,
             },
-            Err(Refused::Full(back)) => Push::Full(back),
-            Err(Refused::Limit(back)) => Push::Limit(back),
-            Err(Refused::Closed(back)) => Push::Closed(back),
+            Err(Refused::Full) => Push::Full(back()),
+            Err(Refused::Limit) => Push::Limit(back()),
+            Err(Refused::Closed) => Push::Closed(back()),
         }
     }
 
@@ -435,10 +438,11 @@ fn compare<const WORDS: usize>(
     Ok(())
 }
 
-/// Words of an instruction of which a block holds more than two and fewer than its growth step says, and of one of which it
-/// holds two.
-const LARGE: usize = BLOCK_BYTES_MAX / 8 / 20;
-const HUGE: usize = BLOCK_BYTES_MAX / 8 + 1;
+const LARGEST_BLOCK: usize = BLOCK_BYTES[BLOCK_BYTES.len() - 1];
+
+/// Words of an instruction of which only the largest block holds more than two, and of one of which each holds two.
+const LARGE: usize = LARGEST_BLOCK / 8 / 5;
+const HUGE: usize = LARGEST_BLOCK / 8 + 1;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
@@ -463,8 +467,9 @@ proptest! {
 /// blocks is met by the last push, the last pop, the rest and the drop with something left.
 #[test]
 fn every_length_over_every_growth_step() {
-    let all_sizes: usize = BLOCK_SLOTS.iter().sum();
-    let longest = all_sizes + 2 * BLOCK_SLOTS[BLOCK_SLOTS.len() - 1] + 2;
+    // An instruction of two words and its mark take 24 bytes.
+    let all_sizes = BLOCK_BYTES.iter().sum::<usize>() / 24;
+    let longest = all_sizes + 2 * LARGEST_BLOCK / 24 + 2;
     for length in 1..=longest {
         let burst = Step::Push(How::Within, length);
         for read in [0, length / 2, length - 1, length] {
