@@ -135,7 +135,7 @@ impl<P: fmt::Debug> Subject<P> {
     }
 
     fn is_stale(&self) -> bool {
-        self.0.limit_is_stale()
+        self.0.head() > self.0.stale_at()
     }
 
     fn len(&self) -> u64 {

@@ -237,7 +237,7 @@ pub async fn a_chain_of_both_kinds() {
 
 /// What comes next, as a future that may move between threads with its task.
 async fn next(receiver: &mut Receiver<Number>) -> Option<Number> {
-    std::future::poll_fn(|context| receiver.poll_recv(context)).await
+    receiver.recv_async().await
 }
 
 /// Two futures side by side on one task.
