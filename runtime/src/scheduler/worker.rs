@@ -109,8 +109,12 @@ impl Worker {
         match unsafe { run(machine, &mut turn) } {
             After::Gone => {}
             After::Lingers(machine) => {
-                if let Some(before) = self.local.remote().swap_lingering(Some(machine)) {
-                    self.ready = self.end_lingering(before);
+                if let Some(before) = self.local.remote().swap_lingering(Some(machine))
+                    && let Some(next) = self.end_lingering(before)
+                    && let Some(passed_over) = self.ready.replace(next)
+                {
+                    // The injector's turn came in between.
+                    self.local.push_back_quietly(passed_over);
                 }
             }
             After::Again(machine) => {
