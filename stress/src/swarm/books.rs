@@ -1,0 +1,349 @@
+//! The books of a swarm: what every oracle counts, and what it finds wrong.
+//!
+//! Each mailbox (or `Receiver`) has an [`Account`]. An instruction is booked when it is made, and booked out by exactly one of three:
+//! whoever receives it, whoever gets it back from a refused send, or its own destructor when it is dropped at a machine's end.
+//!
+//! * **Nothing leaks**: `made = received + returned + dead`.
+//! * **Conservation**: `accepted = received + dead`, where a send that returned `Ok` was accepted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use d3::{EndReason, MachineHandle, MachineId};
+
+use super::plan::Kind;
+
+/// A counter of many writers; relaxed, since it is compared when all of them are done.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    pub fn add_one(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What happened at one mailbox.
+#[derive(Debug)]
+pub struct Account {
+    /// What people see: the plan's name for it.
+    pub label: String,
+    pub kind: Kind,
+    /// Whether a machine is behind it, or a `Receiver`.
+    pub is_machine: bool,
+    /// Whether a machine connected it while the swarm ran: a runtime that ends may refuse it.
+    pub is_child: bool,
+    pub made: Count,
+    pub accepted: Count,
+    pub received: Count,
+    pub returned: Count,
+    pub dead: Count,
+    pub connected: Count,
+    pub disconnected: Count,
+    /// Whether a `receive` or a hook runs right now.
+    inside: AtomicBool,
+    handle: OnceLock<MachineHandle>,
+}
+
+impl Account {
+    fn new(label: String, kind: Kind, is_machine: bool, is_child: bool) -> Self {
+        Self {
+            label,
+            kind,
+            is_machine,
+            is_child,
+            made: Count::default(),
+            accepted: Count::default(),
+            received: Count::default(),
+            returned: Count::default(),
+            dead: Count::default(),
+            connected: Count::default(),
+            disconnected: Count::default(),
+            inside: AtomicBool::new(false),
+            handle: OnceLock::new(),
+        }
+    }
+
+    pub fn set_handle(&self, handle: MachineHandle) {
+        // Set once, by who connected it.
+        let _ = self.handle.set(handle);
+    }
+
+    pub fn handle(&self) -> Option<&MachineHandle> {
+        self.handle.get()
+    }
+
+    /// Marks that user code of this mailbox runs; None: it runs already, on another thread.
+    #[must_use]
+    pub fn enter(&self) -> Option<Inside<'_>> {
+        // AcqRel: two visits that follow each other see each other's writes even if the runtime would not order them, so
+        // that this check finds overlap and nothing else.
+        (!self.inside.swap(true, Ordering::AcqRel)).then_some(Inside(&self.inside))
+    }
+
+    fn moved(&self) -> u64 {
+        [
+            &self.made,
+            &self.accepted,
+            &self.received,
+            &self.returned,
+            &self.dead,
+            &self.connected,
+            &self.disconnected,
+        ]
+        .into_iter()
+        .map(Count::get)
+        .sum()
+    }
+}
+
+/// User code of one mailbox runs.
+#[derive(Debug)]
+pub struct Inside<'a>(&'a AtomicBool);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// A machine's value: dropped exactly once.
+#[derive(Debug)]
+pub struct Value {
+    pub label: String,
+    pub dropped: Count,
+}
+
+/// Faults beyond these are counted and not kept: one that repeats must not fill the memory.
+const FAULTS_KEPT: usize = 20;
+
+/// All that is written down about one swarm.
+#[derive(Debug, Default)]
+pub struct Books {
+    accounts: Mutex<Vec<Arc<Account>>>,
+    values: Mutex<Vec<Arc<Value>>>,
+    faults: Mutex<Vec<String>>,
+    fault_count: AtomicUsize,
+    next_stream: AtomicU64,
+    /// Panics as planned.
+    pub panics: Count,
+    pub stops: Count,
+    pub births: Count,
+    /// Threads outside that are done.
+    pub done: Count,
+    /// How far the one has come that runs the swarm.
+    pub phase: Count,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Books {
+    pub fn open_account(
+        &self,
+        label: String,
+        kind: Kind,
+        is_machine: bool,
+        is_child: bool,
+    ) -> Arc<Account> {
+        let account = Arc::new(Account::new(label, kind, is_machine, is_child));
+        lock(&self.accounts).push(Arc::clone(&account));
+        account
+    }
+
+    pub fn open_value(&self, label: String) -> Arc<Value> {
+        let value = Arc::new(Value {
+            label,
+            dropped: Count::default(),
+        });
+        lock(&self.values).push(Arc::clone(&value));
+        value
+    }
+
+    /// The number of one who sends: what it sends to one mailbox arrives in order.
+    pub fn open_stream(&self) -> u32 {
+        self.next_stream.fetch_add(1, Ordering::Relaxed) as u32
+    }
+
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        lock(&self.accounts).clone()
+    }
+
+    pub fn values(&self) -> Vec<Arc<Value>> {
+        lock(&self.values).clone()
+    }
+
+    pub fn fault(&self, what: String) {
+        if self.fault_count.fetch_add(1, Ordering::Relaxed) < FAULTS_KEPT {
+            lock(&self.faults).push(what);
+        }
+    }
+
+    /// What was found wrong so far, and how much more there was.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = lock(&self.faults).clone();
+        let count = self.fault_count.load(Ordering::Relaxed);
+        if count > faults.len() {
+            faults.push(format!("and {} more", count - faults.len()));
+        }
+        faults
+    }
+
+    pub fn received(&self) -> u64 {
+        let accounts = lock(&self.accounts);
+        accounts.iter().map(|account| account.received.get()).sum()
+    }
+
+    /// A figure that changes whenever anything happens.
+    pub fn moved(&self) -> u64 {
+        let accounts: u64 = lock(&self.accounts).iter().map(|a| a.moved()).sum();
+        let values: u64 = lock(&self.values).iter().map(|v| v.dropped.get()).sum();
+        accounts
+            + values
+            + self.panics.get()
+            + self.stops.get()
+            + self.births.get()
+            + self.done.get()
+            + self.phase.get()
+    }
+
+    /// Whether every instruction that was accepted has been received or has died.
+    pub fn balanced(&self, empty_dead: u64) -> bool {
+        self.imbalances(empty_dead).is_empty()
+    }
+
+    /// Where the books do not balance. `empty_dead`: instructions without bytes that were dropped unread, which cannot
+    /// know their account; they balance in all.
+    pub fn imbalances(&self, empty_dead: u64) -> Vec<String> {
+        let mut found = Vec::new();
+        let (mut made, mut accepted, mut received, mut returned) = (0, 0, 0, 0);
+        for account in lock(&self.accounts).iter() {
+            if account.kind == Kind::Empty {
+                made += account.made.get();
+                accepted += account.accepted.get();
+                received += account.received.get();
+                returned += account.returned.get();
+                continue;
+            }
+            let sums = Sums {
+                made: account.made.get(),
+                accepted: account.accepted.get(),
+                received: account.received.get(),
+                returned: account.returned.get(),
+                dead: account.dead.get(),
+            };
+            found.extend(sums.imbalance(&account.label));
+        }
+        let empty = Sums {
+            made,
+            accepted,
+            received,
+            returned,
+            dead: empty_dead,
+        };
+        found.extend(empty.imbalance("all instructions without bytes"));
+        found
+    }
+
+    /// Hooks that were not called exactly once, values that were not dropped exactly once.
+    pub fn hook_faults(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for account in lock(&self.accounts).iter().filter(|a| a.is_machine) {
+            let (connected, disconnected) = (account.connected.get(), account.disconnected.get());
+            let refused = account.is_child && connected == 0 && account.received.get() == 0;
+            if connected != disconnected || (connected != 1 && !refused) {
+                found.push(format!(
+                    "{}: connected {connected} times, disconnected {disconnected} times",
+                    account.label
+                ));
+            }
+        }
+        for value in lock(&self.values).iter() {
+            let dropped = value.dropped.get();
+            if dropped != 1 {
+                found.push(format!("{}: its value was dropped {dropped} times", value.label));
+            }
+        }
+        found
+    }
+
+    /// Machines that read to the end, and still left something unread.
+    pub fn lost_at_a_quiet_end(&self) -> Vec<String> {
+        let accounts = lock(&self.accounts);
+        let lost = accounts.iter().filter(|account| {
+            let reason = account.handle().and_then(MachineHandle::end_reason);
+            account.is_machine && account.dead.get() > 0 && reason == Some(EndReason::NoSenders)
+        });
+        lost.map(|account| {
+            format!(
+                "{}: ended because no sender was left, with {} instructions unread",
+                account.label,
+                account.dead.get()
+            )
+        })
+        .collect()
+    }
+
+    /// The plan's name of a mailbox.
+    pub fn label_of(&self, id: MachineId) -> String {
+        let accounts = lock(&self.accounts);
+        let account = accounts
+            .iter()
+            .find(|account| account.handle().is_some_and(|handle| handle.id() == id));
+        account.map_or_else(|| id.to_string(), |account| account.label.clone())
+    }
+}
+
+/// The sums of one account, to be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sums {
+    pub made: u64,
+    pub accepted: u64,
+    pub received: u64,
+    pub returned: u64,
+    pub dead: u64,
+}
+
+impl Sums {
+    /// What does not add up.
+    #[must_use]
+    pub fn imbalance(&self, label: &str) -> Option<String> {
+        let conserved = self.accepted == self.received + self.dead;
+        let gone = self.made == self.received + self.returned + self.dead;
+        if conserved && gone {
+            return None;
+        }
+        let Self {
+            made,
+            accepted,
+            received,
+            returned,
+            dead,
+        } = self;
+        let law = if conserved { "a leak" } else { "not conserved" };
+        Some(format!(
+            "{label}: {law}: made {made}, accepted {accepted}, received {received}, dropped unread {dead}, handed back {returned}"
+        ))
+    }
+}
+
+/// The order oracle of one mailbox: what one sender sent comes in the order sent, nothing twice. Gaps are sends that were refused.
+#[derive(Debug, Default)]
+pub struct Order {
+    last: HashMap<u32, u64>,
+}
+
+impl Order {
+    /// Notes an arrival; what is wrong with it comes back.
+    pub fn note(&mut self, stream: u32, sequence: u64) -> Option<String> {
+        let last = self.last.insert(stream, sequence)?;
+        (sequence <= last)
+            .then(|| format!("from sender {stream}: number {sequence} came after number {last}"))
+    }
+}

@@ -1,0 +1,21 @@
+//! Not there yet.
+
+use std::process::ExitCode;
+
+use crate::output::Output;
+
+/// The flags of this mode.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_args: &Args, output: &Output) -> ExitCode {
+    output.refuse("this mode is not there yet")
+}
+
+/// The flags of `replay`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {}
+
+pub(crate) fn replay(_args: &ReplayArgs, output: &Output) -> ExitCode {
+    output.refuse("this mode is not there yet")
+}
