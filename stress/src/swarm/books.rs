@@ -16,35 +16,37 @@ use super::plan::Kind;
 
 /// A counter of many writers; relaxed, since it is compared when all of them are done.
 #[derive(Debug, Default)]
-pub struct Count(AtomicU64);
+pub(crate) struct Count(AtomicU64);
 
 impl Count {
-    pub fn add_one(&self) -> u64 {
+    pub(crate) fn add_one(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// What happened at one mailbox.
 #[derive(Debug)]
-pub struct Account {
+pub(crate) struct Account {
     /// What people see: the plan's name for it.
-    pub label: String,
-    pub kind: Kind,
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
     /// Whether a machine is behind it, or a `Receiver`.
-    pub is_machine: bool,
+    pub(crate) is_machine: bool,
     /// Whether a machine connected it while the swarm ran: a runtime that ends may refuse it.
-    pub is_child: bool,
-    pub made: Count,
-    pub accepted: Count,
-    pub received: Count,
-    pub returned: Count,
-    pub dead: Count,
-    pub connected: Count,
-    pub disconnected: Count,
+    pub(crate) is_child: bool,
+    pub(crate) made: Count,
+    pub(crate) accepted: Count,
+    pub(crate) received: Count,
+    pub(crate) returned: Count,
+    pub(crate) dead: Count,
+    /// Of the dead: those that panicked.
+    pub(crate) exploded: Count,
+    pub(crate) connected: Count,
+    pub(crate) disconnected: Count,
     /// Whether a `receive` or a hook runs right now.
     inside: AtomicBool,
     handle: OnceLock<MachineHandle>,
@@ -62,6 +64,7 @@ impl Account {
             received: Count::default(),
             returned: Count::default(),
             dead: Count::default(),
+            exploded: Count::default(),
             connected: Count::default(),
             disconnected: Count::default(),
             inside: AtomicBool::new(false),
@@ -69,18 +72,18 @@ impl Account {
         }
     }
 
-    pub fn set_handle(&self, handle: MachineHandle) {
+    pub(crate) fn set_handle(&self, handle: MachineHandle) {
         // Set once, by who connected it.
         let _ = self.handle.set(handle);
     }
 
-    pub fn handle(&self) -> Option<&MachineHandle> {
+    pub(crate) fn handle(&self) -> Option<&MachineHandle> {
         self.handle.get()
     }
 
     /// Marks that user code of this mailbox runs; None: it runs already, on another thread.
     #[must_use]
-    pub fn enter(&self) -> Option<Inside<'_>> {
+    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
         // AcqRel: two visits that follow each other see each other's writes even if the runtime would not order them, so
         // that this check finds overlap and nothing else.
         (!self.inside.swap(true, Ordering::AcqRel)).then_some(Inside(&self.inside))
@@ -104,7 +107,7 @@ impl Account {
 
 /// User code of one mailbox runs.
 #[derive(Debug)]
-pub struct Inside<'a>(&'a AtomicBool);
+pub(crate) struct Inside<'a>(&'a AtomicBool);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
@@ -114,9 +117,9 @@ impl Drop for Inside<'_> {
 
 /// A machine's value: dropped exactly once.
 #[derive(Debug)]
-pub struct Value {
-    pub label: String,
-    pub dropped: Count,
+pub(crate) struct Value {
+    pub(crate) label: String,
+    pub(crate) dropped: Count,
 }
 
 /// Faults beyond these are counted and not kept: one that repeats must not fill the memory.
@@ -124,20 +127,20 @@ const FAULTS_KEPT: usize = 20;
 
 /// All that is written down about one swarm.
 #[derive(Debug, Default)]
-pub struct Books {
+pub(crate) struct Books {
     accounts: Mutex<Vec<Arc<Account>>>,
     values: Mutex<Vec<Arc<Value>>>,
     faults: Mutex<Vec<String>>,
     fault_count: AtomicUsize,
     next_stream: AtomicU64,
     /// Panics as planned.
-    pub panics: Count,
-    pub stops: Count,
-    pub births: Count,
+    pub(crate) panics: Count,
+    pub(crate) stops: Count,
+    pub(crate) births: Count,
     /// Threads outside that are done.
-    pub done: Count,
+    pub(crate) done: Count,
     /// How far the one has come that runs the swarm.
-    pub phase: Count,
+    pub(crate) phase: Count,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -145,7 +148,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Books {
-    pub fn open_account(
+    pub(crate) fn open_account(
         &self,
         label: String,
         kind: Kind,
@@ -157,7 +160,7 @@ impl Books {
         account
     }
 
-    pub fn open_value(&self, label: String) -> Arc<Value> {
+    pub(crate) fn open_value(&self, label: String) -> Arc<Value> {
         let value = Arc::new(Value {
             label,
             dropped: Count::default(),
@@ -167,26 +170,26 @@ impl Books {
     }
 
     /// The number of one who sends: what it sends to one mailbox arrives in order.
-    pub fn open_stream(&self) -> u32 {
+    pub(crate) fn open_stream(&self) -> u32 {
         self.next_stream.fetch_add(1, Ordering::Relaxed) as u32
     }
 
-    pub fn accounts(&self) -> Vec<Arc<Account>> {
+    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
         lock(&self.accounts).clone()
     }
 
-    pub fn values(&self) -> Vec<Arc<Value>> {
+    pub(crate) fn values(&self) -> Vec<Arc<Value>> {
         lock(&self.values).clone()
     }
 
-    pub fn fault(&self, what: String) {
+    pub(crate) fn fault(&self, what: String) {
         if self.fault_count.fetch_add(1, Ordering::Relaxed) < FAULTS_KEPT {
             lock(&self.faults).push(what);
         }
     }
 
     /// What was found wrong so far, and how much more there was.
-    pub fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = lock(&self.faults).clone();
         let count = self.fault_count.load(Ordering::Relaxed);
         if count > faults.len() {
@@ -195,13 +198,13 @@ impl Books {
         faults
     }
 
-    pub fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         let accounts = lock(&self.accounts);
         accounts.iter().map(|account| account.received.get()).sum()
     }
 
     /// A figure that changes whenever anything happens.
-    pub fn moved(&self) -> u64 {
+    pub(crate) fn moved(&self) -> u64 {
         let accounts: u64 = lock(&self.accounts).iter().map(|a| a.moved()).sum();
         let values: u64 = lock(&self.values).iter().map(|v| v.dropped.get()).sum();
         accounts
@@ -214,13 +217,13 @@ impl Books {
     }
 
     /// Whether every instruction that was accepted has been received or has died.
-    pub fn balanced(&self, empty_dead: u64) -> bool {
+    pub(crate) fn balanced(&self, empty_dead: u64) -> bool {
         self.imbalances(empty_dead).is_empty()
     }
 
     /// Where the books do not balance. `empty_dead`: instructions without bytes that were dropped unread, which cannot
     /// know their account; they balance in all.
-    pub fn imbalances(&self, empty_dead: u64) -> Vec<String> {
+    pub(crate) fn imbalances(&self, empty_dead: u64) -> Vec<String> {
         let mut found = Vec::new();
         let (mut made, mut accepted, mut received, mut returned) = (0, 0, 0, 0);
         for account in lock(&self.accounts).iter() {
@@ -252,7 +255,7 @@ impl Books {
     }
 
     /// Hooks that were not called exactly once, values that were not dropped exactly once.
-    pub fn hook_faults(&self) -> Vec<String> {
+    pub(crate) fn hook_faults(&self) -> Vec<String> {
         let mut found = Vec::new();
         for account in lock(&self.accounts).iter().filter(|a| a.is_machine) {
             let (connected, disconnected) = (account.connected.get(), account.disconnected.get());
@@ -274,7 +277,7 @@ impl Books {
     }
 
     /// Machines that read to the end, and still left something unread.
-    pub fn lost_at_a_quiet_end(&self) -> Vec<String> {
+    pub(crate) fn lost_at_a_quiet_end(&self) -> Vec<String> {
         let accounts = lock(&self.accounts);
         let lost = accounts.iter().filter(|account| {
             let reason = account.handle().and_then(MachineHandle::end_reason);
@@ -291,7 +294,7 @@ impl Books {
     }
 
     /// The plan's name of a mailbox.
-    pub fn label_of(&self, id: MachineId) -> String {
+    pub(crate) fn label_of(&self, id: MachineId) -> String {
         let accounts = lock(&self.accounts);
         let account = accounts
             .iter()
@@ -302,18 +305,18 @@ impl Books {
 
 /// The sums of one account, to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sums {
-    pub made: u64,
-    pub accepted: u64,
-    pub received: u64,
-    pub returned: u64,
-    pub dead: u64,
+pub(crate) struct Sums {
+    pub(crate) made: u64,
+    pub(crate) accepted: u64,
+    pub(crate) received: u64,
+    pub(crate) returned: u64,
+    pub(crate) dead: u64,
 }
 
 impl Sums {
     /// What does not add up.
     #[must_use]
-    pub fn imbalance(&self, label: &str) -> Option<String> {
+    pub(crate) fn imbalance(&self, label: &str) -> Option<String> {
         let conserved = self.accepted == self.received + self.dead;
         let gone = self.made == self.received + self.returned + self.dead;
         if conserved && gone {
@@ -335,13 +338,13 @@ impl Sums {
 
 /// The order oracle of one mailbox: what one sender sent comes in the order sent, nothing twice. Gaps are sends that were refused.
 #[derive(Debug, Default)]
-pub struct Order {
+pub(crate) struct Order {
     last: HashMap<u32, u64>,
 }
 
 impl Order {
     /// Notes an arrival; what is wrong with it comes back.
-    pub fn note(&mut self, stream: u32, sequence: u64) -> Option<String> {
+    pub(crate) fn note(&mut self, stream: u32, sequence: u64) -> Option<String> {
         let last = self.last.insert(stream, sequence)?;
         (sequence <= last)
             .then(|| format!("from sender {stream}: number {sequence} came after number {last}"))

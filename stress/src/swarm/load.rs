@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Runs `drop_it`, which drops a future with an instruction in it or without. True: the instruction went with it, so it was not sent.
-pub fn withdraw(drop_it: impl FnOnce()) -> bool {
+pub(crate) fn withdraw(drop_it: impl FnOnce()) -> bool {
     WITHDRAWN.set(Some(false));
     drop_it();
     WITHDRAWN.take() == Some(true)
@@ -33,7 +33,7 @@ fn is_withdrawn() -> bool {
 
 /// What an instruction carries for the oracles.
 #[derive(Debug)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     account: Arc<Account>,
     stream: u32,
     /// Hops that are left to it, and to all that follow from it.
@@ -49,13 +49,14 @@ impl Drop for Ticket {
         if self.accounted_for {
             return;
         }
+        // Who withdraws one counts it.
         if is_withdrawn() {
-            self.account.returned.add_one();
             return;
         }
         self.account.dead.add_one();
         // Only where the runtime drops it: a panic in a panic would end the process, and rightly so.
         if self.explosive && !std::thread::panicking() && this_machine::id().is_some() {
+            self.account.exploded.add_one();
             panics::planned();
         }
     }
@@ -63,25 +64,25 @@ impl Drop for Ticket {
 
 /// What a receiver learns from an instruction.
 #[derive(Clone, Copy, Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Sender and number; None: it has no bytes to carry them.
-    pub from: Option<(u32, u64)>,
-    pub fuel: u32,
+    pub(crate) from: Option<(u32, u64)>,
+    pub(crate) fuel: u32,
     /// Whether the bytes that came are those that were sent.
-    pub intact: bool,
+    pub(crate) intact: bool,
 }
 
 /// What an instruction is made of.
 #[derive(Debug)]
-pub struct Order {
-    pub stream: u32,
-    pub sequence: u64,
-    pub fuel: u32,
-    pub explosive: bool,
+pub(crate) struct Order {
+    pub(crate) stream: u32,
+    pub(crate) sequence: u64,
+    pub(crate) fuel: u32,
+    pub(crate) explosive: bool,
 }
 
 /// An instruction of a swarm.
-pub trait Load: MachineImpl + Sized {
+pub(crate) trait Load: MachineImpl + Sized {
     /// Makes it, and books it.
     fn load(account: &Arc<Account>, order: &Order) -> Self;
     /// Received: it is booked by who received it.
@@ -93,7 +94,7 @@ pub trait Load: MachineImpl + Sized {
 // ---- instructions with bytes ----
 
 /// The bytes of an instruction.
-pub trait Bytes: Send + 'static {
+pub(crate) trait Bytes: Send + 'static {
     fn filled(with: u64) -> Self;
     fn is_intact(&self, with: u64) -> bool;
 }
@@ -121,16 +122,16 @@ impl Bytes for Box<[u64]> {
 
 /// The instruction set of a kind with bytes.
 #[derive(Debug, MachineImpl)]
-pub enum Carry<B> {
+pub(crate) enum Carry<B> {
     /// The one instruction.
     Take(Ticket, B),
 }
 
 /// Kinds of instructions: see [`Kind`](super::plan::Kind).
-pub type Small = Carry<[u64; 0]>;
-pub type Medium = Carry<[u64; 26]>;
-pub type Large = Carry<[u64; 1_250]>;
-pub type Boxed = Carry<Box<[u64]>>;
+pub(crate) type Small = Carry<[u64; 0]>;
+pub(crate) type Medium = Carry<[u64; 26]>;
+pub(crate) type Large = Carry<[u64; 1_250]>;
+pub(crate) type Boxed = Carry<Box<[u64]>>;
 
 const fn pattern(stream: u32, sequence: u64) -> u64 {
     ((stream as u64) << 40) ^ sequence ^ 0x5555_5555_5555_5555
@@ -171,35 +172,28 @@ impl<B: Bytes> Load for Carry<B> {
 
 /// Instructions without bytes that were dropped unread, in this process: they have no bytes for a pointer to a ledger.
 static EMPTY_DEAD: AtomicU64 = AtomicU64::new(0);
-/// The same, taken back by a future that was dropped.
-static EMPTY_WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 
-/// The counts of dropped and of withdrawn instructions without bytes since the process began.
-pub fn empty_counts() -> (u64, u64) {
-    (
-        EMPTY_DEAD.load(Ordering::Relaxed),
-        EMPTY_WITHDRAWN.load(Ordering::Relaxed),
-    )
+/// How many instructions without bytes were dropped unread since the process began.
+pub(crate) fn empty_dead() -> u64 {
+    EMPTY_DEAD.load(Ordering::Relaxed)
 }
 
 /// Zero bytes that count their own end.
 #[derive(Debug)]
-pub struct Blank(());
+pub(crate) struct Blank(());
 
 impl Drop for Blank {
     fn drop(&mut self) {
-        let counter = if is_withdrawn() {
-            &EMPTY_WITHDRAWN
-        } else {
-            &EMPTY_DEAD
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        // Who withdraws one counts it.
+        if !is_withdrawn() {
+            EMPTY_DEAD.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// The instruction set whose instruction has no bytes.
 #[derive(Debug, MachineImpl)]
-pub enum Empty {
+pub(crate) enum Empty {
     /// The one instruction.
     Take(Blank),
 }

@@ -1,21 +1,29 @@
-//! Not there yet.
+#![doc = include_str!("README.md")]
 
-use std::process::ExitCode;
+mod arguments;
+mod books;
+mod child;
+mod jitter;
+mod load;
+mod machine;
+mod outside;
+mod panics;
+mod parent;
+mod plan;
+mod random;
+mod replay;
+mod run;
+mod shape;
+mod state;
+mod target;
+mod totals;
+mod verdict;
+mod watchdog;
 
-use crate::output::Output;
+pub(crate) use arguments::{Args, ReplayArgs};
+pub(crate) use parent::run;
+pub(crate) use random::Random;
+pub(crate) use replay::replay;
 
-/// The flags of this mode.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
-pub(crate) fn run(_args: &Args, output: &Output) -> ExitCode {
-    output.refuse("this mode is not there yet")
-}
-
-/// The flags of `replay`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ReplayArgs {}
-
-pub(crate) fn replay(_args: &ReplayArgs, output: &Output) -> ExitCode {
-    output.refuse("this mode is not there yet")
-}
+#[cfg(test)]
+mod tests;

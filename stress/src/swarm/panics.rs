@@ -5,15 +5,15 @@ use std::sync::Once;
 
 /// The payload of a panic that the plan wanted.
 #[derive(Debug)]
-pub struct Planned;
+pub(crate) struct Planned;
 
 /// Panics by plan.
-pub fn planned() -> ! {
+pub(crate) fn planned() -> ! {
     panic::panic_any(Planned)
 }
 
 /// Silences the planned panics of this process; all others go on to the hook that was there.
-pub fn silence_planned() {
+pub(crate) fn silence_planned() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();

@@ -7,7 +7,7 @@ use super::shape::{self, Shape};
 
 /// The payloads of instructions, one instruction set each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// No bytes at all: its end is counted, its order cannot be.
     Empty,
     /// What the oracles need and nothing else.
@@ -22,7 +22,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Empty,
         Self::Small,
         Self::Medium,
@@ -33,7 +33,7 @@ impl Kind {
 
 /// How hostile a swarm is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub(crate) enum Mood {
     /// Nobody stops, fails or panics: every instruction must arrive.
     Calm,
     /// Some do.
@@ -44,15 +44,15 @@ pub enum Mood {
 
 /// One mailbox.
 #[derive(Clone, Debug)]
-pub struct MailboxPlan {
-    pub kind: Kind,
+pub(crate) struct MailboxPlan {
+    pub(crate) kind: Kind,
     /// None: without a bound.
-    pub capacity: Option<usize>,
+    pub(crate) capacity: Option<usize>,
 }
 
 /// What a machine does with the fuel of an instruction: each hop burns one, so that every swarm ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
+pub(crate) enum Forward {
     /// One instruction to one target.
     One,
     /// One each to so many targets at once: a machine may find several of them full in one `receive`.
@@ -63,43 +63,43 @@ pub enum Forward {
 
 /// What goes wrong with a machine, by plan.
 #[derive(Clone, Debug, Default)]
-pub struct FaultPlan {
-    pub panic_in_connected: bool,
-    pub panic_in_disconnected: bool,
-    pub panic_in_drop: bool,
+pub(crate) struct FaultPlan {
+    pub(crate) panic_in_connected: bool,
+    pub(crate) panic_in_disconnected: bool,
+    pub(crate) panic_in_drop: bool,
     /// It panics in the `receive` with this number.
-    pub panic_at: Option<u64>,
+    pub(crate) panic_at: Option<u64>,
     /// It stops itself.
-    pub stop_at: Option<u64>,
+    pub(crate) stop_at: Option<u64>,
     /// It fails with an error.
-    pub fail_at: Option<u64>,
+    pub(crate) fail_at: Option<u64>,
     /// It stops another machine: the number of the `receive`, and the mailbox.
-    pub stop_other_at: Option<(u64, usize)>,
+    pub(crate) stop_other_at: Option<(u64, usize)>,
     /// One in so many of the instructions that it sends panics when it is dropped unread.
-    pub explosive_one_in: Option<usize>,
+    pub(crate) explosive_one_in: Option<usize>,
 }
 
 /// One machine: a value with one or several mailboxes.
 #[derive(Clone, Debug)]
-pub struct MachinePlan {
+pub(crate) struct MachinePlan {
     /// Whether the value is shared (`Machine`) or owned (`MachineMut`). Only a shared one has several mailboxes.
-    pub shared: bool,
-    pub mailboxes: Vec<MailboxPlan>,
+    pub(crate) shared: bool,
+    pub(crate) mailboxes: Vec<MailboxPlan>,
     /// Places that it sends to.
-    pub out: Vec<usize>,
-    pub forward: Forward,
-    pub faults: FaultPlan,
+    pub(crate) out: Vec<usize>,
+    pub(crate) forward: Forward,
+    pub(crate) faults: FaultPlan,
     /// Machines that it connects while it runs.
-    pub births: u32,
+    pub(crate) births: u32,
     /// Whether it sends in its hooks too.
-    pub talks_in_hooks: bool,
+    pub(crate) talks_in_hooks: bool,
     /// Whether it has a handle of the runtime, until this `receive` or its end.
-    pub keeps_runtime_until: Option<u64>,
+    pub(crate) keeps_runtime_until: Option<u64>,
 }
 
 /// How a thread receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     Recv,
     TryRecv,
     RecvTimeout,
@@ -109,17 +109,17 @@ pub enum Reading {
 
 /// A `Receiver` among the targets, and the thread behind it.
 #[derive(Clone, Debug)]
-pub struct ReaderPlan {
-    pub kind: Kind,
-    pub capacity: Option<usize>,
-    pub reading: Reading,
+pub(crate) struct ReaderPlan {
+    pub(crate) kind: Kind,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) reading: Reading,
     /// It drops the receiver after so many instructions.
-    pub gives_up_after: Option<u64>,
+    pub(crate) gives_up_after: Option<u64>,
 }
 
 /// How a thread outside sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sending {
+pub(crate) enum Sending {
     Send,
     TrySend,
     SendTimeout(Duration),
@@ -133,27 +133,27 @@ pub enum Sending {
 
 /// A thread outside.
 #[derive(Clone, Debug)]
-pub struct OutsiderPlan {
-    pub sending: Sending,
-    pub targets: Vec<usize>,
-    pub count: usize,
+pub(crate) struct OutsiderPlan {
+    pub(crate) sending: Sending,
+    pub(crate) targets: Vec<usize>,
+    pub(crate) count: usize,
     /// Fuel of each of its instructions.
-    pub fuel: u32,
+    pub(crate) fuel: u32,
     /// Whether its wakers panic now and then, after they woke.
-    pub wakers_panic: bool,
+    pub(crate) wakers_panic: bool,
 }
 
 /// A machine that is stopped from outside.
 #[derive(Clone, Copy, Debug)]
-pub struct StopPlan {
+pub(crate) struct StopPlan {
     /// When so many instructions were received in all.
-    pub at: u64,
-    pub place: usize,
+    pub(crate) at: u64,
+    pub(crate) place: usize,
 }
 
 /// How a swarm ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub(crate) enum Finish {
     /// When everybody outside is done and nothing moves any more.
     Settled,
     /// A shutdown with all the time in the world, after so many instructions.
@@ -168,36 +168,36 @@ pub enum Finish {
 
 /// Where and how often user code of a swarm dawdles.
 #[derive(Clone, Copy, Debug)]
-pub struct JitterPlan {
-    pub percent: u32,
-    pub sleep_us_max: u64,
+pub(crate) struct JitterPlan {
+    pub(crate) percent: u32,
+    pub(crate) sleep_us_max: u64,
 }
 
 /// A swarm, before it runs.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub seed: u64,
-    pub mood: Mood,
-    pub workers: usize,
-    pub budget: usize,
-    pub time_slice: Duration,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) mood: Mood,
+    pub(crate) workers: usize,
+    pub(crate) budget: usize,
+    pub(crate) time_slice: Duration,
     /// The hard limit as a multiple of the capacity, where it is not the default.
-    pub hard_limit: Option<usize>,
-    pub shape: Shape,
-    pub machines: Vec<MachinePlan>,
-    pub readers: Vec<ReaderPlan>,
-    pub outsiders: Vec<OutsiderPlan>,
-    pub stops: Vec<StopPlan>,
+    pub(crate) hard_limit: Option<usize>,
+    pub(crate) shape: Shape,
+    pub(crate) machines: Vec<MachinePlan>,
+    pub(crate) readers: Vec<ReaderPlan>,
+    pub(crate) outsiders: Vec<OutsiderPlan>,
+    pub(crate) stops: Vec<StopPlan>,
     /// A thread asks all machines for reports, and looks at statistics, all the time.
-    pub inspected: bool,
-    pub jitter: JitterPlan,
-    pub finish: Finish,
+    pub(crate) inspected: bool,
+    pub(crate) jitter: JitterPlan,
+    pub(crate) finish: Finish,
 }
 
 impl Plan {
     /// The swarm of a seed. `size` bounds the number of machines.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         Draft {
             random: Random::new(seed),
             seed,
@@ -207,13 +207,13 @@ impl Plan {
 
     /// Mailboxes of machines; the places after them are the readers.
     #[must_use]
-    pub fn mailboxes(&self) -> usize {
+    pub(crate) fn mailboxes(&self) -> usize {
         self.machines.iter().map(|m| m.mailboxes.len()).sum()
     }
 
     /// Whether some machine or reader takes instructions without bytes.
     #[must_use]
-    pub fn has_empty(&self) -> bool {
+    pub(crate) fn has_empty(&self) -> bool {
         let of_machines = self.machines.iter().flat_map(|m| &m.mailboxes);
         of_machines.map(|mailbox| mailbox.kind).any(|kind| kind == Kind::Empty)
             || self.readers.iter().any(|reader| reader.kind == Kind::Empty)
@@ -441,7 +441,7 @@ impl Draft {
         let percent = if mood == Mood::Wild { 20 } else { 3 };
         for machine in machines {
             let random = &mut self.random;
-            let mut nth = |random: &mut Random| {
+            let nth = |random: &mut Random| {
                 random
                     .chance(percent)
                     .then(|| random.sized(1..=256) as u64)

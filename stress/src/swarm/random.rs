@@ -5,24 +5,24 @@ use std::ops::RangeInclusive;
 
 /// A stream of numbers that its seed alone decides.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The stream of this seed.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A stream of its own for one party of a swarm, so that what one thread draws does not depend on the others.
     #[must_use]
-    pub fn of_party(seed: u64, party: u64) -> Self {
+    pub(crate) fn of_party(seed: u64, party: u64) -> Self {
         let mut mixed = Self(seed ^ party.wrapping_mul(0xA24B_AED4_963E_E407));
         Self(mixed.next())
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,18 +31,18 @@ impl Random {
     }
 
     /// A number below `end`; 0 if `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         // The bias of the remainder is of no matter for numbers this small.
         if end == 0 { 0 } else { (self.next() % end as u64) as usize }
     }
 
     /// A number of the range, all alike likely.
-    pub fn between(&mut self, range: RangeInclusive<usize>) -> usize {
+    pub(crate) fn between(&mut self, range: RangeInclusive<usize>) -> usize {
         range.start() + self.below(range.end() - range.start() + 1)
     }
 
     /// A number of the range, each power of two alike likely: sizes of which both the small and the large are met.
-    pub fn sized(&mut self, range: RangeInclusive<usize>) -> usize {
+    pub(crate) fn sized(&mut self, range: RangeInclusive<usize>) -> usize {
         let (least, most) = (*range.start(), *range.end());
         let bits = |n: usize| usize::BITS - n.leading_zeros();
         let end = self.between(bits(least) as usize..=bits(most) as usize);
@@ -52,7 +52,7 @@ impl Random {
     }
 
     /// True this often in a hundred.
-    pub fn chance(&mut self, percent: u32) -> bool {
+    pub(crate) fn chance(&mut self, percent: u32) -> bool {
         self.next() % 100 < u64::from(percent)
     }
 
@@ -60,7 +60,7 @@ impl Random {
     ///
     /// # Panics
     /// If there is none.
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }

@@ -4,7 +4,7 @@ use super::random::Random;
 
 /// The shape of a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Any machine to any other, itself included: so many edges from each.
     Random { degree: usize },
     /// Everyone to the next, the last to the first.
@@ -27,7 +27,7 @@ pub enum Shape {
 
 impl Shape {
     /// Any of them.
-    pub fn draw(random: &mut Random) -> Self {
+    pub(crate) fn draw(random: &mut Random) -> Self {
         match random.below(12) {
             0..=3 => Self::Random {
                 degree: random.between(1..=4),
@@ -45,13 +45,13 @@ impl Shape {
 
     /// Whether only what the first machine is sent reaches all the others.
     #[must_use]
-    pub fn has_a_root(self) -> bool {
+    pub(crate) fn has_a_root(self) -> bool {
         matches!(self, Self::Chain | Self::FanOut | Self::Star | Self::Tree)
     }
 }
 
 /// The edges of a shape over machines `0..count`.
-pub fn edges(shape: Shape, count: usize, random: &mut Random) -> Vec<(usize, usize)> {
+pub(crate) fn edges(shape: Shape, count: usize, random: &mut Random) -> Vec<(usize, usize)> {
     match shape {
         Shape::Random { degree } => (0..count)
             .flat_map(|from| (0..degree).map(move |_| from))

@@ -1,0 +1,494 @@
+//! One swarm, from its plan to its verdict.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use d3::{Runtime, Sender, WaitError, bounded, unbounded};
+
+use super::books::{Account, Books};
+use super::jitter::Jitter;
+use super::load::{self, Order};
+use super::machine::{Mailbox, Node, Owned, Shared, Wiring};
+use super::outside::{self, Outsider, Reader};
+use super::panics;
+use super::plan::{Finish, MachinePlan, Plan, ReaderPlan};
+use super::random::Random;
+use super::shape::Shape;
+use super::state::Stage;
+use super::target::{Routed, Sent, Target, for_kind};
+use super::totals::Totals;
+use super::verdict::{self, End};
+use super::watchdog::Watchdog;
+
+/// How long a shutdown may take that must not be cut short: the watchdog barks before.
+const ALL_THE_TIME: Duration = Duration::from_secs(3_600);
+/// How long the one who runs a swarm looks away while it waits for others.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Instructions without bytes are counted by the process, so only one swarm that has any may run in it at a time.
+static EMPTY: Mutex<()> = Mutex::new(());
+
+/// What is called with the state of a swarm in which nothing moves any more. It need not return.
+pub(crate) type OnStuck = Box<dyn FnOnce(String) + Send>;
+
+/// Runs a swarm. What it did comes back, or what was wrong with it.
+pub(crate) fn run(plan: &Plan, patience: Duration, on_stuck: OnStuck) -> Result<Totals, Vec<String>> {
+    panics::silence_planned();
+    let _empty = plan.has_empty().then(lock_empty);
+    let dead_before = load::empty_dead();
+    let stage = Arc::<Stage>::default();
+    let watchdog = watch(&stage, dead_before, patience, on_stuck)
+        .map_err(|error| vec![format!("no watchdog: {error}")])?;
+    let swarm = Swarm::start(plan, &stage).map_err(|problem| vec![problem])?;
+    let (end, totals) = swarm.finish(dead_before);
+    let dead = load::empty_dead() - dead_before;
+    let faults = verdict::faults(plan, &stage.books, &end, dead, watchdog.was_disturbed());
+    if faults.is_empty() {
+        Ok(totals.with_books(&stage.books, dead, watchdog.was_disturbed()))
+    } else {
+        Err(faults)
+    }
+}
+
+fn lock_empty() -> MutexGuard<'static, ()> {
+    EMPTY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn watch(
+    stage: &Arc<Stage>,
+    dead_before: u64,
+    patience: Duration,
+    on_stuck: OnStuck,
+) -> std::io::Result<Watchdog> {
+    let (watched, described) = (Arc::clone(stage), Arc::clone(stage));
+    let moved = move || watched.books.moved() + load::empty_dead();
+    Watchdog::start(patience, moved, move || {
+        // On a thread of its own: what hangs may hold a lock that the description needs.
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = tell.send(described.describe(load::empty_dead() - dead_before));
+        });
+        let state = told
+            .recv_timeout(Duration::from_secs(10))
+            .unwrap_or_else(|_| "its state cannot be read: somebody holds a lock for ever".into());
+        on_stuck(state);
+    })
+}
+
+/// A swarm that runs.
+struct Swarm<'a> {
+    plan: &'a Plan,
+    stage: Arc<Stage>,
+    books: Arc<Books>,
+    runtime: Runtime,
+    /// The places: mailboxes of machines, then readers.
+    targets: Vec<Target>,
+    outsiders: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    meddlers: Vec<JoinHandle<()>>,
+    over: Arc<AtomicBool>,
+}
+
+impl<'a> Swarm<'a> {
+    fn start(plan: &'a Plan, stage: &Arc<Stage>) -> Result<Self, String> {
+        let mut builder = Runtime::builder()
+            .workers(plan.workers)
+            .thread_name("swarm")
+            .budget(plan.budget)
+            .time_slice(plan.time_slice);
+        if let Some(times) = plan.hard_limit {
+            builder = builder.hard_limit(times);
+        }
+        let runtime = builder.build().map_err(|error| error.to_string())?;
+        // Where it matters who drops the last handle, nobody else has one.
+        if !matches!(plan.finish, Finish::Dropped { .. } | Finish::Abandoned) {
+            stage.show_runtime(Some(runtime.clone()));
+        }
+        let mut swarm = Self {
+            plan,
+            stage: Arc::clone(stage),
+            books: Arc::clone(&stage.books),
+            runtime,
+            targets: Vec::new(),
+            outsiders: Vec::new(),
+            readers: Vec::new(),
+            meddlers: Vec::new(),
+            over: Arc::default(),
+        };
+        swarm.connect()?;
+        swarm.send_and_meddle()?;
+        Ok(swarm)
+    }
+
+    fn jitter(&self) -> Jitter {
+        Jitter(self.plan.jitter)
+    }
+
+    // ---- the start ----
+
+    fn connect(&mut self) -> Result<(), String> {
+        let mut wirings = Vec::new();
+        for (number, machine) in self.plan.machines.iter().enumerate() {
+            let wiring = Arc::<OnceLock<Wiring>>::default();
+            self.connect_machine(number, machine, &wiring);
+            wirings.push(wiring);
+        }
+        for (number, reader) in self.plan.readers.iter().enumerate() {
+            for_kind!(reader.kind, self.start_reader(number, reader))?;
+        }
+        for (machine, wiring) in self.plan.machines.iter().zip(wirings) {
+            let victim = machine.faults.stop_other_at;
+            let wired = wiring.set(Wiring {
+                out: machine.out.iter().map(|&place| self.targets[place].clone()).collect(),
+                victim: victim.map(|(_, place)| self.targets[place].handle()),
+            });
+            if wired.is_err() {
+                return Err("a machine was wired twice".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, label: String, plan: &super::plan::MailboxPlan) -> Arc<Account> {
+        self.stage.show_place(label.clone());
+        self.books.open_account(label, plan.kind, true, false)
+    }
+
+    fn connect_machine(
+        &mut self,
+        number: usize,
+        plan: &MachinePlan,
+        wiring: &Arc<OnceLock<Wiring>>,
+    ) {
+        let label = format!("machine {number}");
+        let keeps = plan.keeps_runtime_until.map(|_| self.runtime.clone());
+        let node = Node::new(plan, label.clone(), &self.books, wiring, self.jitter(), keeps);
+        let accounts: Vec<_> = plan
+            .mailboxes
+            .iter()
+            .map(|mailbox| self.open(format!("{label} ({:?})", mailbox.kind), mailbox))
+            .collect();
+        let mailbox_of = |account: &Arc<Account>| Mailbox::new(account, &self.books, self.plan.seed);
+        if !plan.shared {
+            let owned = Owned {
+                mailbox: mailbox_of(&accounts[0]),
+                node,
+            };
+            let first = &plan.mailboxes[0];
+            let account = Arc::clone(&accounts[0]);
+            let target = for_kind!(first.kind, self.connect_owned(owned, account, first.capacity));
+            self.targets.push(target);
+            return;
+        }
+        let shared = Shared {
+            mailboxes: accounts
+                .iter()
+                .map(|account| (account.kind, Mutex::new(mailbox_of(account))))
+                .collect(),
+            node,
+        };
+        let first = &plan.mailboxes[0];
+        let account = Arc::clone(&accounts[0]);
+        let (shared, target) =
+            for_kind!(first.kind, self.connect_shared(shared, account, first.capacity));
+        self.targets.push(target);
+        for (mailbox, account) in plan.mailboxes.iter().zip(accounts).skip(1) {
+            let target =
+                for_kind!(mailbox.kind, self.connect_more(&shared, account, mailbox.capacity));
+            self.targets.push(target);
+        }
+    }
+
+    fn connect_owned<P: Routed>(
+        &self,
+        owned: Owned,
+        account: Arc<Account>,
+        capacity: Option<usize>,
+    ) -> Target {
+        let name = account.label.clone();
+        let builder = self.runtime.machine(owned).name(name).accepts::<P>();
+        let sender: Sender<P> = match capacity {
+            Some(capacity) => builder.capacity(capacity).connect(),
+            None => builder.unbounded().connect(),
+        };
+        P::target(account, sender)
+    }
+
+    fn connect_shared<P: Routed>(
+        &self,
+        shared: Shared,
+        account: Arc<Account>,
+        capacity: Option<usize>,
+    ) -> (Arc<Shared>, Target) {
+        let (shared, sender) = match capacity {
+            Some(capacity) => self.runtime.connect_with_capacity::<_, P>(shared, capacity),
+            None => self.runtime.connect_unbounded::<_, P>(shared),
+        };
+        (shared, P::target(account, sender))
+    }
+
+    fn connect_more<P: Routed>(
+        &self,
+        shared: &Arc<Shared>,
+        account: Arc<Account>,
+        capacity: Option<usize>,
+    ) -> Target {
+        let sender: Sender<P> = match capacity {
+            Some(capacity) => self.runtime.and_connect_with_capacity(shared, capacity),
+            None => self.runtime.and_connect_unbounded(shared),
+        };
+        P::target(account, sender)
+    }
+
+    fn start_reader<P: Routed>(&mut self, number: usize, plan: &ReaderPlan) -> Result<(), String> {
+        let label = format!("reader {number} ({:?})", plan.kind);
+        self.stage.show_place(label.clone());
+        let account = self.books.open_account(label.clone(), plan.kind, false, false);
+        let (sender, receiver) = match plan.capacity {
+            Some(capacity) => bounded::<P>(capacity),
+            None => unbounded::<P>(),
+        };
+        let place = self.targets.len();
+        self.targets.push(P::target(Arc::clone(&account), sender));
+        let reader = Reader {
+            receiver,
+            reading: plan.reading,
+            gives_up_after: plan.gives_up_after,
+            place,
+            account,
+            books: Arc::clone(&self.books),
+            jitter: self.jitter(),
+            random: Random::of_party(self.plan.seed, 1_000_000 + number as u64),
+            doing: self.stage.enter(label.clone()),
+        };
+        self.readers.push(spawn(label, move || reader.run())?);
+        Ok(())
+    }
+
+    fn send_and_meddle(&mut self) -> Result<(), String> {
+        for (number, plan) in self.plan.outsiders.iter().enumerate() {
+            let name = format!("sender {number} ({:?})", plan.sending);
+            let targets = plan.targets.iter();
+            let outsider = Outsider {
+                plan: plan.clone(),
+                targets: targets.map(|&place| (place, self.targets[place].clone())).collect(),
+                books: Arc::clone(&self.books),
+                jitter: self.jitter(),
+                random: Random::of_party(self.plan.seed, 2_000_000 + number as u64),
+                doing: self.stage.enter(name.clone()),
+            };
+            self.outsiders.push(spawn(name, move || outsider.run())?);
+        }
+        if !self.plan.stops.is_empty() {
+            let stops = self.plan.stops.iter();
+            let stops = stops.map(|stop| (*stop, self.targets[stop.place].handle())).collect();
+            let (books, over) = (Arc::clone(&self.books), Arc::clone(&self.over));
+            let stopper = move || outside::stop_machines(stops, &books, &over);
+            self.meddlers.push(spawn("stopper".into(), stopper)?);
+        }
+        let shown = !matches!(self.plan.finish, Finish::Dropped { .. } | Finish::Abandoned);
+        if self.plan.inspected && shown {
+            let (books, over) = (Arc::clone(&self.books), Arc::clone(&self.over));
+            let runtime = self.runtime.clone();
+            let inspector = move || outside::inspect(&runtime, &books, &over);
+            self.meddlers.push(spawn("inspector".into(), inspector)?);
+        }
+        Ok(())
+    }
+
+    // ---- the end ----
+
+    fn finish(mut self, dead_before: u64) -> (End, Totals) {
+        self.books.phase.add_one();
+        match self.plan.finish {
+            Finish::Settled => self.settle(dead_before),
+            Finish::Graceful { at } => {
+                self.wait_for(at);
+                self.shut_down(ALL_THE_TIME, true)
+            }
+            Finish::Deadline { at, after } => {
+                self.wait_for(at);
+                self.shut_down(after, true)
+            }
+            Finish::Dropped { at } => {
+                self.wait_for(at);
+                self.vanish(dead_before, None)
+            }
+            Finish::Abandoned => {
+                // Who keeps the last handle may never receive enough to let go of it.
+                let keeper = self.place_of_keeper();
+                join(&mut self.outsiders, &self.books);
+                self.vanish(dead_before, keeper)
+            }
+        }
+    }
+
+    fn place_of_keeper(&self) -> Option<d3::MachineHandle> {
+        let mut place = 0;
+        for machine in &self.plan.machines {
+            if machine.keeps_runtime_until.is_some() {
+                return Some(self.targets[place].handle());
+            }
+            place += machine.mailboxes.len();
+        }
+        None
+    }
+
+    /// Until so many instructions were received, or nobody outside sends any more.
+    fn wait_for(&self, received: u64) {
+        while self.books.received() < received
+            && !self.outsiders.iter().all(JoinHandle::is_finished)
+        {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn settle(mut self, dead_before: u64) -> (End, Totals) {
+        join(&mut self.outsiders, &self.books);
+        // A reader may be slow, and those who wait for it count as idle.
+        let nobody_reads_outside = self.readers.is_empty();
+        loop {
+            match self.runtime.wait_idle(Duration::from_millis(100)) {
+                Err(WaitError::Timeout) => continue,
+                Err(error) => self.books.fault(format!("a thread may not wait: {error}")),
+                Ok(()) => {}
+            }
+            if self.books.balanced(load::empty_dead() - dead_before) {
+                break;
+            }
+            if nobody_reads_outside {
+                self.books.fault("wait_idle came back, and not all was received".into());
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.books.phase.add_one();
+        self.targets.clear();
+        // Where nobody holds a sender in a circle the machines end by themselves.
+        let no_circle = matches!(
+            self.plan.shape,
+            Shape::Chain | Shape::FanOut | Shape::FanIn | Shape::Tree
+        );
+        while no_circle && self.runtime.machine_count() > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        self.books.phase.add_one();
+        self.shut_down(ALL_THE_TIME, false)
+    }
+
+    fn shut_down(mut self, deadline: Duration, keep_some: bool) -> (End, Totals) {
+        let report = self.runtime.shutdown(deadline);
+        self.books.phase.add_one();
+        let late = if keep_some { self.some_targets() } else { Vec::new() };
+        self.targets.clear();
+        self.join_all();
+        let stats = self.runtime.stats();
+        self.check_late(late);
+        let totals = Totals::of_run(self.plan, &stats.total());
+        let end = End {
+            left: self.runtime.machine_count() + self.runtime.machines().len(),
+            queued: stats.queued,
+            report: Some(report),
+            total: Some(stats.total()),
+        };
+        self.stage.show_runtime(None);
+        (end, totals)
+    }
+
+    /// Nobody shuts down; the handles go.
+    fn vanish(self, dead_before: u64, keeper: Option<d3::MachineHandle>) -> (End, Totals) {
+        let late = self.some_targets();
+        let Self {
+            plan,
+            stage,
+            books,
+            runtime,
+            targets,
+            outsiders,
+            readers,
+            meddlers,
+            over,
+        } = self;
+        drop(runtime);
+        if let Some(keeper) = keeper {
+            keeper.stop();
+        }
+        books.phase.add_one();
+        drop(targets);
+        join_threads(outsiders, &books);
+        // The machines may still be ending: nobody is there who could wait for them but by looking.
+        let gone = |books: &Books| {
+            let dropped = books.values().iter().all(|value| value.dropped.get() > 0);
+            dropped && books.balanced(load::empty_dead() - dead_before)
+        };
+        join_threads(readers, &books);
+        while !gone(&books) {
+            std::thread::sleep(PAUSE);
+        }
+        check_late(&books, late);
+        over.store(true, Ordering::Relaxed);
+        join_threads(meddlers, &books);
+        stage.show_runtime(None);
+        (End::default(), Totals::of_run(plan, &d3::WorkerStats::default()))
+    }
+
+    /// A few senders that outlive the runtime.
+    fn some_targets(&self) -> Vec<Target> {
+        let machines = self.targets.iter().filter(|target| target.account().is_machine);
+        machines.take(3).cloned().collect()
+    }
+
+    fn check_late(&self, late: Vec<Target>) {
+        check_late(&self.books, late);
+    }
+
+    fn join_all(&mut self) {
+        join(&mut self.outsiders, &self.books);
+        join(&mut self.readers, &self.books);
+        self.over.store(true, Ordering::Relaxed);
+        join(&mut self.meddlers, &self.books);
+    }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(work)
+        .map_err(|error| format!("no thread: {error}"))
+}
+
+fn join(threads: &mut Vec<JoinHandle<()>>, books: &Books) {
+    join_threads(std::mem::take(threads), books);
+}
+
+fn join_threads(threads: Vec<JoinHandle<()>>, books: &Books) {
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        if thread.join().is_err() {
+            books.fault(format!("the thread {name} panicked"));
+        }
+    }
+    books.phase.add_one();
+}
+
+/// Senders outlive their runtime: they say that nobody is there, and hand the instruction back.
+fn check_late(books: &Books, late: Vec<Target>) {
+    let stream = books.open_stream();
+    for target in late {
+        let order = |sequence| Order {
+            stream,
+            sequence,
+            fuel: 0,
+            explosive: false,
+        };
+        let sent = [target.send(&order(1)), target.try_send(&order(2))];
+        if sent != [Sent::Gone; 2] {
+            books.fault(format!(
+                "{}: a send after the end of the runtime was {sent:?}",
+                target.account().label
+            ));
+        }
+    }
+}
