@@ -7,6 +7,8 @@
 
 mod classic;
 mod hundred_million;
+mod latency;
+mod memory;
 mod million;
 mod output;
 mod process;
@@ -15,6 +17,7 @@ mod runtime;
 mod scale;
 mod soak;
 mod swarm;
+mod watch;
 
 use std::process::ExitCode;
 
