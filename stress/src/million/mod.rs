@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use d3::Runtime;
 
 use self::machines::{Counts, Tally};
-use self::report::{Found, Phase};
+pub(crate) use self::report::{Found, Phase};
 use self::wiring::Wiring;
 use crate::latency::Latencies;
 use crate::memory;
@@ -75,7 +75,7 @@ const MACHINE_BYTES_MAX: u64 = 1_024;
 /// Slots of a block; each takes an instruction.
 const SLOTS_MAX: u64 = 4;
 /// So many instructions are stamped, or twice as many.
-const SAMPLES: u64 = 100_000;
+const SAMPLES: u64 = 20_000;
 
 pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     if let Err(problem) = check(args) {

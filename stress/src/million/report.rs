@@ -32,7 +32,7 @@ impl Phase {
         self.operations as f64 / self.took.as_secs_f64().max(1e-9)
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "name": self.name,
             "operations": self.operations,
