@@ -47,12 +47,36 @@ pub(crate) struct Args {
     pub(crate) minutes: Option<f64>,
     #[command(flatten)]
     pub(crate) patience: Patience,
+    /// Goes on with the next seed after a failure, and tells all of them at the end
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// Prints what the seed decides, and runs nothing
     #[arg(long, requires = "seed")]
     pub(crate) plan: bool,
     /// For the swarm's own use: this process runs the seeds, another one watches it
     #[arg(long, hide = true)]
     pub(crate) child: bool,
+    #[command(flatten)]
+    pub(crate) sabotage: SabotageArgs,
+}
+
+/// What breaks a swarm on purpose, so that tests see it found.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct SabotageArgs {
+    /// For tests of the swarm itself: breaks each swarm in this way
+    #[arg(long = "break", hide = true, value_name = "HOW")]
+    pub(crate) how: Option<Sabotage>,
+}
+
+/// A way to break a swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sabotage {
+    /// An instruction vanishes.
+    Lose,
+    /// A machine never comes back from its `receive`.
+    Hang,
+    /// The process ends.
+    Crash,
 }
 
 /// When a swarm counts as stuck.
@@ -84,7 +108,9 @@ impl Args {
     pub(crate) fn range(&self, fresh: impl FnOnce() -> u64) -> Result<Range, String> {
         let minutes = match self.minutes {
             Some(minutes) if minutes.is_finite() && minutes > 0.0 && minutes < 1e6 => Some(minutes),
-            Some(minutes) => return Err(format!("--minutes {minutes}: a time above 0 is expected")),
+            Some(minutes) => {
+                return Err(format!("--minutes {minutes}: a time above 0 is expected"));
+            }
             None => None,
         };
         let seeds = match (self.seed, self.seeds) {
@@ -118,6 +144,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) times: u32,
     #[command(flatten)]
     pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) sabotage: SabotageArgs,
 }
 
 /// A seed that nobody has seen: the clock's nanoseconds, mixed, in a number that people can type.

@@ -270,7 +270,10 @@ impl Books {
         for value in lock(&self.values).iter() {
             let dropped = value.dropped.get();
             if dropped != 1 {
-                found.push(format!("{}: its value was dropped {dropped} times", value.label));
+                found.push(format!(
+                    "{}: its value was dropped {dropped} times",
+                    value.label
+                ));
             }
         }
         found

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::output::FAILED;
 use crate::process;
 
-use super::arguments::Range;
+use super::arguments::{Range, Sabotage};
 use super::plan::Plan;
 use super::run as swarm;
 use super::totals::Totals;
@@ -59,7 +59,10 @@ impl Word {
         let faults = value.get("faults")?.as_array()?.iter();
         Some(Self::Failed {
             seed: seed("failed")?,
-            faults: faults.filter_map(Value::as_str).map(str::to_owned).collect(),
+            faults: faults
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -71,14 +74,14 @@ impl Word {
 }
 
 /// Runs seeds until the last one, the time or a failure.
-pub(crate) fn run(range: Range, patience: Duration) -> ExitCode {
+pub(crate) fn run(range: Range, patience: Duration, sabotage: Option<Sabotage>) -> ExitCode {
     let begun = Instant::now();
     let mut seed = range.seeds.from;
     while range.seeds.to.is_none_or(|to| seed < to)
         && range.time.is_none_or(|time| begun.elapsed() < time)
     {
         let told = Word::Begun { seed }.tell();
-        let (word, good) = match run_one(seed, patience) {
+        let (word, good) = match run_one(seed, patience, sabotage) {
             Ok(totals) => (
                 Word::Passed {
                     seed,
@@ -98,7 +101,11 @@ pub(crate) fn run(range: Range, patience: Duration) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run_one(seed: u64, patience: Duration) -> Result<Totals, Vec<String>> {
+fn run_one(
+    seed: u64,
+    patience: Duration,
+    sabotage: Option<Sabotage>,
+) -> Result<Totals, Vec<String>> {
     let stuck = move |state: String| {
         let faults = vec![
             format!("nothing has moved for {} s", patience.as_secs()),
@@ -108,5 +115,5 @@ fn run_one(seed: u64, patience: Duration) -> Result<Totals, Vec<String>> {
         // What hangs cannot be ended in any other way.
         std::process::exit(i32::from(if told.is_ok() { FAILED } else { FAILED + 1 }));
     };
-    swarm::run(&Plan::of(seed), patience, Box::new(stuck))
+    swarm::run(&Plan::of(seed), patience, sabotage, Box::new(stuck))
 }

@@ -61,7 +61,9 @@ impl Node {
     fn child(&self, number: u64) -> Self {
         Self {
             books: Arc::clone(&self.books),
-            value: self.books.open_value(format!("{}'s child {number}", self.value.label)),
+            value: self
+                .books
+                .open_value(format!("{}'s child {number}", self.value.label)),
             wiring: Arc::clone(&self.wiring),
             forward: Forward::One,
             faults: FaultPlan::default(),
@@ -79,7 +81,11 @@ impl Node {
     }
 
     fn let_go_of_the_runtime(&self) {
-        let kept = self.keeps.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self
+            .keeps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         drop(kept);
     }
 }
@@ -292,7 +298,10 @@ impl Mailbox {
         let account = node.books.open_account(label, Kind::Small, true, true);
         let mailbox = Mailbox::new(&account, &node.books, number);
         let sender: Sender<Small> = runtime
-            .machine(Owned { node: child, mailbox })
+            .machine(Owned {
+                node: child,
+                mailbox,
+            })
             .capacity(self.random.sized(1..=16))
             .accepts::<Small>()
             .connect();

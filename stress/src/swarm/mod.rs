@@ -13,6 +13,7 @@ mod plan;
 mod random;
 mod replay;
 mod run;
+mod sabotage;
 mod shape;
 mod state;
 mod target;
@@ -21,6 +22,8 @@ mod verdict;
 mod watchdog;
 
 pub(crate) use arguments::{Args, ReplayArgs};
+pub(crate) use outside::block_on;
+pub(crate) use panics::{planned, silence_planned};
 pub(crate) use parent::run;
 pub(crate) use random::Random;
 pub(crate) use replay::replay;

@@ -113,6 +113,11 @@ impl Executor {
     }
 }
 
+/// Runs a future to its end on this thread.
+pub(crate) fn block_on<F: Future + Unpin + ?Sized>(future: &mut F) -> F::Output {
+    Executor::new(false).block_on(future)
+}
+
 // ---- who sends ----
 
 /// A thread that sends as planned, until it is done or nobody is left to send to.
@@ -148,9 +153,7 @@ impl Outsider {
             let sent = match self.plan.sending {
                 How::Send => target.send(&next()),
                 How::TrySend => persist(|| target.try_send(&next())),
-                How::SendTimeout(patience) => {
-                    persist(|| target.send_timeout(&next(), patience))
-                }
+                How::SendTimeout(patience) => persist(|| target.send_timeout(&next(), patience)),
                 How::Async { dropped_percent } => {
                     let gives_up = self.random.chance(dropped_percent);
                     let ask = self.random.chance(50);
@@ -330,7 +333,9 @@ pub(crate) fn inspect(runtime: &Runtime, books: &Books, over: &AtomicBool) {
         }
         let (seen, workers) = (runtime.stats(), runtime.workers());
         if seen.workers.len() != workers || seen.sleeping > workers {
-            books.fault(format!("{workers} workers, but the statistics say {seen:?}"));
+            books.fault(format!(
+                "{workers} workers, but the statistics say {seen:?}"
+            ));
         }
         thread::sleep(PAUSE);
     }

@@ -2,14 +2,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::output::{Output, bytes, count};
 use crate::process;
 
-use super::arguments::{Args, Range, fresh_seed};
+use super::arguments::{Args, Range, Sabotage, Seeds, fresh_seed};
 use super::child::{self, Word};
 use super::plan::Plan;
 use super::totals::Totals;
@@ -32,22 +33,50 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     };
     let patience = args.patience.duration();
     if args.child {
-        return child::run(range, patience);
+        return child::run(range, patience, args.sabotage.how);
     }
     let mut seen = Seen::default();
+    let mut problems = Vec::new();
     let mut progress = output.progress("swarm", None);
-    let ended = run_child(range, patience, |word| {
-        seen.note(word);
-        progress.at_with(seen.totals.seeds, || seen.line());
-    });
+    let mut rest = Some(range);
+    let begun = Instant::now();
+    while let Some(part) = rest.take() {
+        let ended = run_child(part, patience, args.sabotage.how, |word| {
+            seen.note(word);
+            progress.at_with(seen.totals.seeds, || seen.line());
+        });
+        match ended {
+            Ok(ended) => problems.extend(seen.problems(&ended, patience)),
+            Err(problem) => problems.push(problem),
+        }
+        if args.keep_going {
+            rest = seen
+                .take_failed()
+                .and_then(|seed| after(range, seed, begun.elapsed()));
+        }
+    }
     drop(progress);
-    let problems = match ended {
-        Ok(ended) => seen.problems(&ended, patience),
-        Err(problem) => vec![problem],
-    };
+    if seen.totals.seeds == 0 && problems.is_empty() {
+        problems.push("no swarm has run".into());
+    }
     output.table(&seen.totals.table("What the swarms did"));
     output.say(seen.memory());
     output.end(&seen.json(range, &problems), &problems)
+}
+
+/// What is left of a range behind a seed that failed.
+fn after(range: Range, failed: u64, elapsed: Duration) -> Option<Range> {
+    let from = failed.checked_add(1)?;
+    let time = match range.time {
+        Some(time) => Some(time.checked_sub(elapsed)?),
+        None => None,
+    };
+    let left = range.seeds.to.is_none_or(|to| from < to);
+    let seeds = Seeds {
+        from,
+        to: range.seeds.to,
+    };
+    left.then_some(Range { seeds, time })
 }
 
 /// How a child ended.
@@ -60,9 +89,11 @@ pub(crate) struct Ended {
 pub(crate) fn run_child(
     range: Range,
     patience: Duration,
+    sabotage: Option<Sabotage>,
     mut heard: impl FnMut(Word),
 ) -> Result<Ended, String> {
-    let mut child = start(range, patience).map_err(|error| format!("no process: {error}"))?;
+    let mut child =
+        start(range, patience, sabotage).map_err(|error| format!("no process: {error}"))?;
     if let Some(out) = child.stdout.take() {
         let lines = BufReader::new(out).lines();
         for line in lines.map_while(Result::ok) {
@@ -71,11 +102,13 @@ pub(crate) fn run_child(
             }
         }
     }
-    let status = child.wait().map_err(|error| format!("a process was lost: {error}"))?;
+    let status = child
+        .wait()
+        .map_err(|error| format!("a process was lost: {error}"))?;
     Ok(Ended { status })
 }
 
-fn start(range: Range, patience: Duration) -> std::io::Result<Child> {
+fn start(range: Range, patience: Duration, sabotage: Option<Sabotage>) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     let to = range.seeds.to.map_or_else(String::new, |to| to.to_string());
     command
@@ -84,6 +117,9 @@ fn start(range: Range, patience: Duration) -> std::io::Result<Child> {
         .args(["--patience", &patience.as_secs().to_string()]);
     if let Some(time) = range.time {
         command.args(["--minutes", &(time.as_secs_f64() / 60.0).to_string()]);
+    }
+    if let Some(how) = sabotage.and_then(|how| how.to_possible_value()) {
+        command.args(["--break", how.get_name()]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
 }
@@ -100,6 +136,8 @@ struct Seen {
     /// The seed that runs.
     running: Option<u64>,
     failed: Option<(u64, Vec<String>)>,
+    /// Those that failed before, where the swarm goes on.
+    failed_seeds: Vec<u64>,
     warm_rss: Option<u64>,
     last_rss: Option<u64>,
 }
@@ -125,6 +163,17 @@ impl Seen {
         }
     }
 
+    /// The seed that failed last, for one who goes on behind it.
+    fn take_failed(&mut self) -> Option<u64> {
+        let failed = self
+            .failed
+            .take()
+            .map(|(seed, _)| seed)
+            .or(self.running.take())?;
+        self.failed_seeds.push(failed);
+        Some(failed)
+    }
+
     fn line(&self) -> String {
         let Totals {
             received,
@@ -134,7 +183,9 @@ impl Seen {
             panics,
             ..
         } = self.totals;
-        let running = self.running.map_or_else(String::new, |seed| format!("seed {seed}, "));
+        let running = self
+            .running
+            .map_or_else(String::new, |seed| format!("seed {seed}, "));
         format!(
             "{running}{} instructions, {} parks, {} rings broken, {} stops, {} panics",
             count(received),
@@ -171,9 +222,10 @@ impl Seen {
             problems.push(format!("seed {seed} ended its process: {}", ended.status));
             problems.push(again(seed, patience));
         } else if !ended.status.success() {
-            problems.push(format!("the process of the swarm has ended: {}", ended.status));
-        } else if self.totals.seeds == 0 {
-            problems.push("no swarm has run".into());
+            problems.push(format!(
+                "the process of the swarm has ended: {}",
+                ended.status
+            ));
         }
         if let Some((warm, last)) = self.growth()
             && last > warm + GROWTH_BYTES_MAX
@@ -184,6 +236,8 @@ impl Seen {
     }
 
     fn json(&self, range: Range, problems: &[String]) -> Value {
+        let last = self.failed.as_ref().map(|(seed, _)| *seed).or(self.running);
+        let failed: Vec<u64> = self.failed_seeds.iter().copied().chain(last).collect();
         json!({
             "mode": "swarm",
             "machine": process::machine_json(),
@@ -191,7 +245,7 @@ impl Seen {
             "totals": self.totals.json(),
             "warm_rss_bytes": self.warm_rss,
             "last_rss_bytes": self.last_rss,
-            "failed_seed": self.failed.as_ref().map(|(seed, _)| *seed).or(self.running),
+            "failed_seeds": failed,
             "problems": problems,
         })
     }

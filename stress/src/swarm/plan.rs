@@ -20,17 +20,6 @@ pub(crate) enum Kind {
     Boxed,
 }
 
-impl Kind {
-    /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Empty,
-        Self::Small,
-        Self::Medium,
-        Self::Large,
-        Self::Boxed,
-    ];
-}
-
 /// How hostile a swarm is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -206,6 +195,7 @@ impl Plan {
     }
 
     /// Mailboxes of machines; the places after them are the readers.
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn mailboxes(&self) -> usize {
         self.machines.iter().map(|m| m.mailboxes.len()).sum()
@@ -215,7 +205,9 @@ impl Plan {
     #[must_use]
     pub(crate) fn has_empty(&self) -> bool {
         let of_machines = self.machines.iter().flat_map(|m| &m.mailboxes);
-        of_machines.map(|mailbox| mailbox.kind).any(|kind| kind == Kind::Empty)
+        of_machines
+            .map(|mailbox| mailbox.kind)
+            .any(|kind| kind == Kind::Empty)
             || self.readers.iter().any(|reader| reader.kind == Kind::Empty)
     }
 }
@@ -235,11 +227,11 @@ impl Draft {
         let mailboxes: usize = machines.iter().map(|m| m.mailboxes.len()).sum();
         let readers = self.readers(mood);
         self.wire(shape, &mut machines, mailboxes, readers.len());
-        let mut work = self.random.sized(64..=8_192);
+        let mut work = self.random.sized(256..=65_536);
         // Ten kilobytes each through the memory of a small computer.
         let large = machines.iter().any(|m| m.mailboxes[0].kind == Kind::Large);
         if large {
-            work = work.min(2_048);
+            work = work.min(8_192);
         }
         let outsiders = self.outsiders(work, shape, &machines, mailboxes, readers.len());
         if mood != Mood::Calm {
@@ -427,9 +419,7 @@ impl Draft {
         match self.random.below(5) {
             0 => Sending::Send,
             1 => Sending::TrySend,
-            2 => {
-                Sending::SendTimeout(Duration::from_micros(self.random.sized(1..=2_000) as u64))
-            }
+            2 => Sending::SendTimeout(Duration::from_micros(self.random.sized(1..=2_000) as u64)),
             3 => Sending::Async {
                 dropped_percent: self.random.pick(&[0, 20, 80]),
             },
@@ -441,11 +431,8 @@ impl Draft {
         let percent = if mood == Mood::Wild { 20 } else { 3 };
         for machine in machines {
             let random = &mut self.random;
-            let nth = |random: &mut Random| {
-                random
-                    .chance(percent)
-                    .then(|| random.sized(1..=256) as u64)
-            };
+            let nth =
+                |random: &mut Random| random.chance(percent).then(|| random.sized(1..=256) as u64);
             machine.faults = FaultPlan {
                 panic_at: nth(random),
                 stop_at: nth(random),

@@ -33,7 +33,11 @@ impl Random {
     /// A number below `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         // The bias of the remainder is of no matter for numbers this small.
-        if end == 0 { 0 } else { (self.next() % end as u64) as usize }
+        if end == 0 {
+            0
+        } else {
+            (self.next() % end as u64) as usize
+        }
     }
 
     /// A number of the range, all alike likely.
@@ -46,7 +50,9 @@ impl Random {
         let (least, most) = (*range.start(), *range.end());
         let bits = |n: usize| usize::BITS - n.leading_zeros();
         let end = self.between(bits(least) as usize..=bits(most) as usize);
-        let top = 1_usize.checked_shl(end as u32).map_or(usize::MAX, |n| n - 1);
+        let top = 1_usize
+            .checked_shl(end as u32)
+            .map_or(usize::MAX, |n| n - 1);
         let floor = (top / 2 + 1).clamp(least, most);
         self.between(floor..=top.clamp(floor, most))
     }

@@ -34,7 +34,9 @@ pub(crate) fn replay(args: &ReplayArgs, output: &Output) -> ExitCode {
     let mut progress = output.progress("replay", Some(args.times.into()));
     for done in 0..args.times {
         let mut last = None;
-        let ended = parent::run_child(range, args.patience.duration(), |word| last = Some(word));
+        let ended = parent::run_child(range, args.patience.duration(), args.sabotage.how, |word| {
+            last = Some(word);
+        });
         let ended = match ended {
             Ok(ended) => ended,
             Err(problem) => return output.refuse(problem),
@@ -79,7 +81,11 @@ impl Tally {
         output.table(&table);
         let mut problems = Vec::new();
         if let Some(first) = &self.first {
-            problems.push(format!("{} of {} runs failed; the first:", self.bad(), args.times));
+            problems.push(format!(
+                "{} of {} runs failed; the first:",
+                self.bad(),
+                args.times
+            ));
             problems.extend(first.iter().map(|fault| format!("  {fault}")));
         }
         let value = json!({

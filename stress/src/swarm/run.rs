@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use d3::{Runtime, Sender, WaitError, bounded, unbounded};
 
+use super::arguments::Sabotage;
 use super::books::{Account, Books};
 use super::jitter::Jitter;
 use super::load::{self, Order};
@@ -15,6 +16,7 @@ use super::outside::{self, Outsider, Reader};
 use super::panics;
 use super::plan::{Finish, MachinePlan, Plan, ReaderPlan};
 use super::random::Random;
+use super::sabotage;
 use super::shape::Shape;
 use super::state::Stage;
 use super::target::{Routed, Sent, Target, for_kind};
@@ -34,7 +36,12 @@ static EMPTY: Mutex<()> = Mutex::new(());
 pub(crate) type OnStuck = Box<dyn FnOnce(String) + Send>;
 
 /// Runs a swarm. What it did comes back, or what was wrong with it.
-pub(crate) fn run(plan: &Plan, patience: Duration, on_stuck: OnStuck) -> Result<Totals, Vec<String>> {
+pub(crate) fn run(
+    plan: &Plan,
+    patience: Duration,
+    sabotage: Option<Sabotage>,
+    on_stuck: OnStuck,
+) -> Result<Totals, Vec<String>> {
     panics::silence_planned();
     let _empty = plan.has_empty().then(lock_empty);
     let dead_before = load::empty_dead();
@@ -42,6 +49,9 @@ pub(crate) fn run(plan: &Plan, patience: Duration, on_stuck: OnStuck) -> Result<
     let watchdog = watch(&stage, dead_before, patience, on_stuck)
         .map_err(|error| vec![format!("no watchdog: {error}")])?;
     let swarm = Swarm::start(plan, &stage).map_err(|problem| vec![problem])?;
+    if let Some(how) = sabotage {
+        sabotage::commit(how, &swarm.runtime, &stage.books);
+    }
     let (end, totals) = swarm.finish(dead_before);
     let dead = load::empty_dead() - dead_before;
     let faults = verdict::faults(plan, &stage.books, &end, dead, watchdog.was_disturbed());
@@ -141,7 +151,11 @@ impl<'a> Swarm<'a> {
         for (machine, wiring) in self.plan.machines.iter().zip(wirings) {
             let victim = machine.faults.stop_other_at;
             let wired = wiring.set(Wiring {
-                out: machine.out.iter().map(|&place| self.targets[place].clone()).collect(),
+                out: machine
+                    .out
+                    .iter()
+                    .map(|&place| self.targets[place].clone())
+                    .collect(),
                 victim: victim.map(|(_, place)| self.targets[place].handle()),
             });
             if wired.is_err() {
@@ -164,13 +178,21 @@ impl<'a> Swarm<'a> {
     ) {
         let label = format!("machine {number}");
         let keeps = plan.keeps_runtime_until.map(|_| self.runtime.clone());
-        let node = Node::new(plan, label.clone(), &self.books, wiring, self.jitter(), keeps);
+        let node = Node::new(
+            plan,
+            label.clone(),
+            &self.books,
+            wiring,
+            self.jitter(),
+            keeps,
+        );
         let accounts: Vec<_> = plan
             .mailboxes
             .iter()
             .map(|mailbox| self.open(format!("{label} ({:?})", mailbox.kind), mailbox))
             .collect();
-        let mailbox_of = |account: &Arc<Account>| Mailbox::new(account, &self.books, self.plan.seed);
+        let mailbox_of =
+            |account: &Arc<Account>| Mailbox::new(account, &self.books, self.plan.seed);
         if !plan.shared {
             let owned = Owned {
                 mailbox: mailbox_of(&accounts[0]),
@@ -178,7 +200,10 @@ impl<'a> Swarm<'a> {
             };
             let first = &plan.mailboxes[0];
             let account = Arc::clone(&accounts[0]);
-            let target = for_kind!(first.kind, self.connect_owned(owned, account, first.capacity));
+            let target = for_kind!(
+                first.kind,
+                self.connect_owned(owned, account, first.capacity)
+            );
             self.targets.push(target);
             return;
         }
@@ -191,12 +216,16 @@ impl<'a> Swarm<'a> {
         };
         let first = &plan.mailboxes[0];
         let account = Arc::clone(&accounts[0]);
-        let (shared, target) =
-            for_kind!(first.kind, self.connect_shared(shared, account, first.capacity));
+        let (shared, target) = for_kind!(
+            first.kind,
+            self.connect_shared(shared, account, first.capacity)
+        );
         self.targets.push(target);
         for (mailbox, account) in plan.mailboxes.iter().zip(accounts).skip(1) {
-            let target =
-                for_kind!(mailbox.kind, self.connect_more(&shared, account, mailbox.capacity));
+            let target = for_kind!(
+                mailbox.kind,
+                self.connect_more(&shared, account, mailbox.capacity)
+            );
             self.targets.push(target);
         }
     }
@@ -245,7 +274,9 @@ impl<'a> Swarm<'a> {
     fn start_reader<P: Routed>(&mut self, number: usize, plan: &ReaderPlan) -> Result<(), String> {
         let label = format!("reader {number} ({:?})", plan.kind);
         self.stage.show_place(label.clone());
-        let account = self.books.open_account(label.clone(), plan.kind, false, false);
+        let account = self
+            .books
+            .open_account(label.clone(), plan.kind, false, false);
         let (sender, receiver) = match plan.capacity {
             Some(capacity) => bounded::<P>(capacity),
             None => unbounded::<P>(),
@@ -273,7 +304,9 @@ impl<'a> Swarm<'a> {
             let targets = plan.targets.iter();
             let outsider = Outsider {
                 plan: plan.clone(),
-                targets: targets.map(|&place| (place, self.targets[place].clone())).collect(),
+                targets: targets
+                    .map(|&place| (place, self.targets[place].clone()))
+                    .collect(),
                 books: Arc::clone(&self.books),
                 jitter: self.jitter(),
                 random: Random::of_party(self.plan.seed, 2_000_000 + number as u64),
@@ -283,7 +316,9 @@ impl<'a> Swarm<'a> {
         }
         if !self.plan.stops.is_empty() {
             let stops = self.plan.stops.iter();
-            let stops = stops.map(|stop| (*stop, self.targets[stop.place].handle())).collect();
+            let stops = stops
+                .map(|stop| (*stop, self.targets[stop.place].handle()))
+                .collect();
             let (books, over) = (Arc::clone(&self.books), Arc::clone(&self.over));
             let stopper = move || outside::stop_machines(stops, &books, &over);
             self.meddlers.push(spawn("stopper".into(), stopper)?);
@@ -314,26 +349,28 @@ impl<'a> Swarm<'a> {
             }
             Finish::Dropped { at } => {
                 self.wait_for(at);
-                self.vanish(dead_before, None)
+                self.vanish(dead_before, &[])
             }
             Finish::Abandoned => {
                 // Who keeps the last handle may never receive enough to let go of it.
-                let keeper = self.place_of_keeper();
+                let keepers = self.keepers();
                 join(&mut self.outsiders, &self.books);
-                self.vanish(dead_before, keeper)
+                self.vanish(dead_before, &keepers)
             }
         }
     }
 
-    fn place_of_keeper(&self) -> Option<d3::MachineHandle> {
+    /// All mailboxes of the value that keeps the last handle: it is dropped when the last of them ends.
+    fn keepers(&self) -> Vec<d3::MachineHandle> {
         let mut place = 0;
         for machine in &self.plan.machines {
+            let places = place..place + machine.mailboxes.len();
             if machine.keeps_runtime_until.is_some() {
-                return Some(self.targets[place].handle());
+                return self.targets[places].iter().map(Target::handle).collect();
             }
-            place += machine.mailboxes.len();
+            place = places.end;
         }
-        None
+        Vec::new()
     }
 
     /// Until so many instructions were received, or nobody outside sends any more.
@@ -359,7 +396,8 @@ impl<'a> Swarm<'a> {
                 break;
             }
             if nobody_reads_outside {
-                self.books.fault("wait_idle came back, and not all was received".into());
+                self.books
+                    .fault("wait_idle came back, and not all was received".into());
                 break;
             }
             std::thread::sleep(PAUSE);
@@ -381,7 +419,11 @@ impl<'a> Swarm<'a> {
     fn shut_down(mut self, deadline: Duration, keep_some: bool) -> (End, Totals) {
         let report = self.runtime.shutdown(deadline);
         self.books.phase.add_one();
-        let late = if keep_some { self.some_targets() } else { Vec::new() };
+        let late = if keep_some {
+            self.some_targets()
+        } else {
+            Vec::new()
+        };
         self.targets.clear();
         self.join_all();
         let stats = self.runtime.stats();
@@ -398,7 +440,7 @@ impl<'a> Swarm<'a> {
     }
 
     /// Nobody shuts down; the handles go.
-    fn vanish(self, dead_before: u64, keeper: Option<d3::MachineHandle>) -> (End, Totals) {
+    fn vanish(self, dead_before: u64, keepers: &[d3::MachineHandle]) -> (End, Totals) {
         let late = self.some_targets();
         let Self {
             plan,
@@ -412,9 +454,7 @@ impl<'a> Swarm<'a> {
             over,
         } = self;
         drop(runtime);
-        if let Some(keeper) = keeper {
-            keeper.stop();
-        }
+        keepers.iter().for_each(d3::MachineHandle::stop);
         books.phase.add_one();
         drop(targets);
         join_threads(outsiders, &books);
@@ -431,12 +471,18 @@ impl<'a> Swarm<'a> {
         over.store(true, Ordering::Relaxed);
         join_threads(meddlers, &books);
         stage.show_runtime(None);
-        (End::default(), Totals::of_run(plan, &d3::WorkerStats::default()))
+        (
+            End::default(),
+            Totals::of_run(plan, &d3::WorkerStats::default()),
+        )
     }
 
     /// A few senders that outlive the runtime.
     fn some_targets(&self) -> Vec<Target> {
-        let machines = self.targets.iter().filter(|target| target.account().is_machine);
+        let machines = self
+            .targets
+            .iter()
+            .filter(|target| target.account().is_machine);
         machines.take(3).cloned().collect()
     }
 

@@ -61,7 +61,9 @@ pub(crate) fn edges(shape: Shape, count: usize, random: &mut Random) -> Vec<(usi
         Shape::Chain => (1..count).map(|to| (to - 1, to)).collect(),
         Shape::FanOut => (1..count).map(|to| (0, to)).collect(),
         Shape::FanIn => (1..count).map(|from| (from, 0)).collect(),
-        Shape::Star => (1..count).flat_map(|spoke| [(0, spoke), (spoke, 0)]).collect(),
+        Shape::Star => (1..count)
+            .flat_map(|spoke| [(0, spoke), (spoke, 0)])
+            .collect(),
         Shape::Tree => (1..count).map(|to| ((to - 1) / 2, to)).collect(),
         Shape::Pairs => (0..count)
             .map(|from| (from, from ^ 1))

@@ -60,7 +60,10 @@ impl Stage {
         drop(runtime);
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let label = |place: usize| {
-            places.get(place).cloned().unwrap_or_else(|| format!("place {place}"))
+            places
+                .get(place)
+                .cloned()
+                .unwrap_or_else(|| format!("place {place}"))
         };
         let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in doing.iter().filter_map(|doing| doing.describe(label)) {

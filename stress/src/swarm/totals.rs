@@ -79,7 +79,11 @@ impl Totals {
         self.births = books.births.get();
         self.received = books.received();
         self.returned = accounts.iter().map(|account| account.returned.get()).sum();
-        self.dead = accounts.iter().map(|account| account.dead.get()).sum::<u64>() + empty_dead;
+        self.dead = accounts
+            .iter()
+            .map(|account| account.dead.get())
+            .sum::<u64>()
+            + empty_dead;
         self.stops = books.stops.get();
         let exploded: u64 = accounts.iter().map(|account| account.exploded.get()).sum();
         self.panics = books.panics.get() + exploded;

@@ -24,7 +24,10 @@ pub(crate) fn faults(
     disturbed: bool,
 ) -> Vec<String> {
     let mut faults = books.faults();
-    let detached = end.report.as_ref().is_some_and(|report| !report.detached.is_empty());
+    let detached = end
+        .report
+        .as_ref()
+        .is_some_and(|report| !report.detached.is_empty());
     if disturbed && detached {
         // A worker was left behind because the clock went on without it. What its machines did is not known yet.
         return faults;
@@ -54,7 +57,9 @@ fn of_report(plan: &Plan, report: &ShutdownReport) -> Vec<String> {
     }
     let must_be_quiet = matches!(plan.finish, Finish::Settled | Finish::Graceful { .. });
     if must_be_quiet && !report.quiet {
-        faults.push(format!("the shutdown did not wait until all was quiet: {report:?}"));
+        faults.push(format!(
+            "the shutdown did not wait until all was quiet: {report:?}"
+        ));
     }
     let nobody_may_lose = plan.mood == Mood::Calm && plan.readers.is_empty();
     if must_be_quiet && nobody_may_lose && report.dropped > 0 {
@@ -66,12 +71,7 @@ fn of_report(plan: &Plan, report: &ShutdownReport) -> Vec<String> {
 }
 
 /// The statistics of the runtime against our own.
-fn of_statistics(
-    plan: &Plan,
-    books: &Books,
-    total: &WorkerStats,
-    empty_dead: u64,
-) -> Vec<String> {
+fn of_statistics(plan: &Plan, books: &Books, total: &WorkerStats, empty_dead: u64) -> Vec<String> {
     let accounts = books.accounts();
     let sum = |figure: fn(&Account) -> &Count| -> u64 {
         let machines = accounts.iter().filter(|account| account.is_machine);
@@ -80,11 +80,19 @@ fn of_statistics(
     let mut pairs = vec![
         ("instructions", total.instructions, sum(|a| &a.received)),
         ("ended machines", total.ended, sum(|a| &a.connected)),
-        ("panics", total.panics, books.panics.get() + sum(|a| &a.exploded)),
+        (
+            "panics",
+            total.panics,
+            books.panics.get() + sum(|a| &a.exploded),
+        ),
     ];
     // Those without bytes do not say where they died.
     if !plan.readers.iter().any(|reader| reader.kind == Kind::Empty) {
-        pairs.push(("dropped instructions", total.dropped, sum(|a| &a.dead) + empty_dead));
+        pairs.push((
+            "dropped instructions",
+            total.dropped,
+            sum(|a| &a.dead) + empty_dead,
+        ));
     }
     pairs
         .into_iter()
