@@ -15,6 +15,7 @@ use d3::Runtime;
 use self::machines::{Counts, Tally};
 pub(crate) use self::report::{Found, Phase};
 use self::wiring::Wiring;
+pub(crate) use self::wiring::per_round;
 use crate::latency::Latencies;
 use crate::memory;
 use crate::output::Output;
@@ -54,6 +55,12 @@ pub(crate) struct Args {
     /// Begins even where memory looks too short
     #[arg(long)]
     pub(crate) force: bool,
+    /// Visits of all tokens of `random` together in a round; as many as there are machines if nobody says otherwise.
+    #[arg(skip)]
+    pub(crate) visits: Option<u64>,
+    /// Whether a round begins before the last has arrived.
+    #[arg(skip)]
+    pub(crate) at_once: bool,
 }
 
 /// Who sends to whom.
@@ -67,13 +74,26 @@ pub(crate) enum Pattern {
     Random,
 }
 
+impl Pattern {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Each => "each",
+            Self::Daisy => "daisy",
+            Self::Random => "random",
+        }
+    }
+}
+
 /// The sizes that instructions are compiled for.
-const PAYLOADS: [&str; 8] = ["0", "8", "32", "64", "128", "256", "1024", "4096"];
+pub(crate) const PAYLOADS: [&str; 8] = ["0", "8", "32", "64", "128", "256", "1024", "4096"];
 
 /// More than a machine takes by far: cell, state, sender, registry, and one block for what waits in its mailbox.
 const MACHINE_BYTES_MAX: u64 = 1_024;
 /// Slots of a block; each takes an instruction.
 const SLOTS_MAX: u64 = 4;
+/// The capacity of a mailbox that asks for none.
+const CAPACITY_DEFAULT: u64 = 250;
 /// So many instructions are stamped, or twice as many.
 const SAMPLES: u64 = 20_000;
 
@@ -91,7 +111,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
 }
 
 /// Whether what is asked for makes sense here.
-fn check(args: &Args) -> Result<(), String> {
+pub(crate) fn check(args: &Args) -> Result<(), String> {
     let too_many = |what: &str| Err(format!("{what}: more than this program can count"));
     if wiring::per_round(args).checked_mul(args.rounds).is_none() {
         return too_many("--count × --rounds × --in-flight");
@@ -102,9 +122,14 @@ fn check(args: &Args) -> Result<(), String> {
         return too_many("--rounds × --in-flight");
     }
     let instruction = args.payload.parse::<u64>().unwrap_or(0) + 64;
+    let slots = if args.at_once {
+        SLOTS_MAX.max(args.rounds.min(args.capacity.unwrap_or(CAPACITY_DEFAULT)))
+    } else {
+        SLOTS_MAX
+    };
     let needed = args
         .count
-        .saturating_mul(MACHINE_BYTES_MAX + SLOTS_MAX * instruction);
+        .saturating_mul(MACHINE_BYTES_MAX + slots * instruction);
     memory::check("--count", needed, args.force)
 }
 
@@ -190,7 +215,14 @@ fn phases<const N: usize>(
             let mut progress = output.progress("send", Some(found.expected));
             wiring.send(args, round, tally, &watch, &mut progress)
         };
-        let arrived = sent.and_then(|()| watch.idle("send", Some(found.expected), handled));
+        let wait = !args.at_once || round + 1 == args.rounds;
+        let arrived = sent.and_then(|()| {
+            if wait {
+                watch.idle("send", Some(found.expected), handled)
+            } else {
+                Ok(())
+            }
+        });
         if let Err(stall) = arrived {
             return found.problems.push(stall.to_string());
         }
@@ -252,5 +284,65 @@ impl Found {
             self.problems
                 .push(format!("{what}: {is}, and should be {due}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Args {
+        Line::parse_from(std::iter::once("million").chain(line.split_whitespace())).args
+    }
+
+    /// What a run of ten machines finds whose machines counted like this.
+    fn problems(count: impl FnOnce(&Counts)) -> Vec<String> {
+        let mut found = Found::new(&args("--count 10"), 0, 0);
+        (found.expected, found.alive) = (10, 10);
+        let counts = Counts::default();
+        counts.received.store(10, Ordering::Relaxed);
+        counts.ended.store(10, Ordering::Relaxed);
+        count(&counts);
+        found.count_up(&counts);
+        found.problems
+    }
+
+    #[test]
+    fn one_that_is_missing_is_a_problem() {
+        assert_eq!(problems(|_| ()), Vec::<String>::new());
+        assert_eq!(
+            problems(|counts| counts.received.store(9, Ordering::Relaxed)),
+            ["instructions received: 9, and should be 10"]
+        );
+        for wrong in [
+            problems(|counts| counts.ended.store(9, Ordering::Relaxed)),
+            problems(|counts| counts.out_of_order.store(1, Ordering::Relaxed)),
+            problems(|counts| counts.broken.store(1, Ordering::Relaxed)),
+            problems(|counts| counts.not_passed_on.store(1, Ordering::Relaxed)),
+            problems(|counts| counts.home.store(1, Ordering::Relaxed)),
+        ] {
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_refused() {
+        assert_eq!(check(&args("--count 10")), Ok(()));
+        let most = u64::MAX.to_string();
+        assert!(check(&args(&format!("--count 2 --rounds {most}"))).is_err());
+        assert!(
+            check(&args(&format!(
+                "--pattern daisy --in-flight {}",
+                1_u64 << 33
+            )))
+            .is_err()
+        );
     }
 }

@@ -112,7 +112,7 @@ impl Found {
         let title = format!(
             "{} machines, pattern {}, payload {} bytes, {} workers on {}",
             count(self.args.count),
-            self.pattern(),
+            self.args.pattern.name(),
             self.args.payload,
             self.args.runtime.workers(),
             process::machine_line()
@@ -197,14 +197,6 @@ impl Found {
         }
     }
 
-    fn pattern(&self) -> &'static str {
-        match self.args.pattern {
-            super::Pattern::Each => "each",
-            super::Pattern::Daisy => "daisy",
-            super::Pattern::Random => "random",
-        }
-    }
-
     /// For programs.
     pub(super) fn json(&self) -> Value {
         let total = self.stats.total();
@@ -220,7 +212,7 @@ impl Found {
                 "instruction_bytes": self.instruction_bytes,
                 "state_bytes": self.state_bytes,
                 "rounds": self.args.rounds,
-                "pattern": self.pattern(),
+                "pattern": self.args.pattern.name(),
                 "in_flight": self.args.in_flight,
                 "seed": self.args.seed,
             },

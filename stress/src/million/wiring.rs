@@ -133,22 +133,28 @@ impl<const N: usize> Wiring<N> {
 }
 
 /// The instructions that all machines together receive in a round.
-pub(super) fn per_round(args: &Args) -> u64 {
+pub(crate) fn per_round(args: &Args) -> u64 {
     match args.pattern {
-        Pattern::Each | Pattern::Random => args.count,
+        Pattern::Each => args.count,
+        Pattern::Random => visits_of_all(args),
         Pattern::Daisy => args.count.saturating_mul(args.in_flight),
     }
 }
 
 /// The tokens of a round: each makes one visit at least.
 pub(super) fn tokens(args: &Args) -> u64 {
-    args.in_flight.min(args.count)
+    args.in_flight.min(visits_of_all(args))
 }
 
-/// The visits of a token. Those of all tokens together are as many as there are machines.
+/// The visits of all tokens of a round together.
+fn visits_of_all(args: &Args) -> u64 {
+    args.visits.unwrap_or(args.count)
+}
+
+/// The visits of a token.
 fn visits(args: &Args, token: u64) -> u64 {
-    let tokens = tokens(args);
-    args.count / tokens + u64::from(token < args.count % tokens)
+    let (all, tokens) = (visits_of_all(args), tokens(args));
+    all / tokens + u64::from(token < all % tokens)
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub(crate) struct Output {
     terminal: bool,
     /// Whether a moving line stands on the terminal, to be wiped away before anything else is written.
     line: Mutex<bool>,
+    /// Whether progress is not shown.
+    quiet: bool,
 }
 
 impl Output {
@@ -61,6 +63,17 @@ impl Output {
             json,
             terminal: io::stderr().is_terminal(),
             line: Mutex::new(false),
+            quiet: false,
+        }
+    }
+
+    /// An output that shows no progress, for a part of something whose progress is shown as a whole.
+    pub(crate) fn quiet() -> Self {
+        Self {
+            json: None,
+            terminal: false,
+            line: Mutex::new(false),
+            quiet: true,
         }
     }
 

@@ -46,7 +46,7 @@ impl<'a> Progress<'a> {
     /// So much is done, with something more to say, made only when it is shown.
     pub(crate) fn at_with(&mut self, done: u64, more: impl FnOnce() -> String) {
         let now = Instant::now();
-        if now < self.next {
+        if now < self.next || self.output.quiet {
             return;
         }
         let text = line(&self.what, done, self.total, now - self.begun, &more());
