@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Beyond so many machines none is described: the description would take more memory than they do.
 const DESCRIBED_OF_MAX: usize = 2_000_000;
 /// So many machines that are not at rest are described.
-const DESCRIBED_MAX: usize = 20;
+const DESCRIBED_MAX: usize = 10;
 
 /// Watches over one runtime.
 #[derive(Clone, Copy, Debug)]

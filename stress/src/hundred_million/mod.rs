@@ -63,8 +63,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     let each = match trial(args, output, &runtime) {
         Ok(each) => each,
         Err(stall) => {
-            output.complain(format!("the trial failed: {stall}"));
-            return ExitCode::from(crate::output::FAILED);
+            let mut found = Found::new(args, 0.0, 0);
+            found.problems.push(format!("the trial failed: {stall}"));
+            return output.end(&found.json(), &found.problems);
         }
     };
     let needed = (each * args.count as f64 * MARGIN) as u64;

@@ -126,7 +126,7 @@ impl<const N: usize> MachineMut<Token<N>> for Plain {
         };
         let lot = next_lot(lot);
         let mut load = Load::new(left);
-        if left % self.tally.stride == 0 {
+        if left.is_multiple_of(self.tally.stride) {
             load.stamp = self.tally.latencies.stamp();
         }
         let next = peers[(lot % peers.len() as u64) as usize].clone();
@@ -159,7 +159,7 @@ impl<const N: usize> MachineMut<Work<N>> for Link<N> {
         let Some(next) = &self.next else {
             return;
         };
-        let sampled = u64::from(self.index) % self.tally.stride == 0;
+        let sampled = u64::from(self.index).is_multiple_of(self.tally.stride);
         load.stamp = if sampled {
             self.tally.latencies.stamp()
         } else {

@@ -101,7 +101,7 @@ impl<const N: usize> Wiring<N> {
                 for (index, sender) in senders.iter().enumerate() {
                     let index = index as u64;
                     load.stamp = 0;
-                    if index % tally.stride == 0 {
+                    if index.is_multiple_of(tally.stride) {
                         load.stamp = tally.latencies.stamp();
                     }
                     watch.send(sender, Work::Do(load))?;

@@ -40,7 +40,7 @@ impl<'a> Progress<'a> {
 
     /// So much is done. Cheap enough to be called often, if not for every single instruction: it reads the clock.
     pub(crate) fn at(&mut self, done: u64) {
-        self.at_with(done, || String::new());
+        self.at_with(done, String::new);
     }
 
     /// So much is done, with something more to say, made only when it is shown.

@@ -6,12 +6,12 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(rest).map(str::trim)
 }
 
-/// A number, as `Threads:	3`.
+/// A number, from a line such as `Threads: 3`.
 pub(super) fn number(text: &str, key: &str) -> Option<u64> {
     value(text, key)?.parse().ok()
 }
 
-/// Bytes, from a line such as `VmRSS:	  1234 kB`.
+/// Bytes, from a line such as `VmRSS: 1234 kB`.
 pub(super) fn kilobytes(text: &str, key: &str) -> Option<u64> {
     let number = value(text, key)?.strip_suffix("kB")?.trim();
     number.parse::<u64>().ok()?.checked_mul(1024)
