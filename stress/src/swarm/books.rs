@@ -132,7 +132,8 @@ pub(crate) struct Books {
     values: Mutex<Vec<Arc<Value>>>,
     faults: Mutex<Vec<String>>,
     fault_count: AtomicUsize,
-    next_stream: AtomicU64,
+    /// Who sends, by number.
+    streams: Mutex<Vec<String>>,
     /// Panics as planned.
     pub(crate) panics: Count,
     pub(crate) stops: Count,
@@ -170,8 +171,23 @@ impl Books {
     }
 
     /// The number of one who sends: what it sends to one mailbox arrives in order.
-    pub(crate) fn open_stream(&self) -> u32 {
-        self.next_stream.fetch_add(1, Ordering::Relaxed) as u32
+    pub(crate) fn open_stream(&self, name: impl Into<String>) -> u32 {
+        let mut streams = lock(&self.streams);
+        streams.push(name.into());
+        streams.len() as u32 - 1
+    }
+
+    /// An arrival, checked for its order by its receiver.
+    pub(crate) fn check_order(&self, to: &Account, order: &mut Order, stream: u32, sequence: u64) {
+        if let Some(fault) = order.note(stream, sequence) {
+            let streams = lock(&self.streams);
+            let from = streams
+                .get(stream as usize)
+                .map_or("nobody", String::as_str);
+            let what = format!("{}: from {from}: {fault}", to.label);
+            drop(streams);
+            self.fault(what);
+        }
     }
 
     pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
@@ -349,7 +365,6 @@ impl Order {
     /// Notes an arrival; what is wrong with it comes back.
     pub(crate) fn note(&mut self, stream: u32, sequence: u64) -> Option<String> {
         let last = self.last.insert(stream, sequence)?;
-        (sequence <= last)
-            .then(|| format!("from sender {stream}: number {sequence} came after number {last}"))
+        (sequence <= last).then(|| format!("number {sequence} came after number {last}"))
     }
 }

@@ -117,7 +117,7 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(account: &Arc<Account>, books: &Books, seed: u64) -> Self {
-        let stream = books.open_stream();
+        let stream = books.open_stream(account.label.clone());
         Self {
             account: Arc::clone(account),
             stream,
@@ -193,10 +193,9 @@ impl Mailbox {
         if !opened.intact {
             self.fault(node, "received damaged bytes");
         }
-        if let Some((stream, sequence)) = opened.from
-            && let Some(fault) = self.order.note(stream, sequence)
-        {
-            self.fault(node, &fault);
+        if let Some((stream, sequence)) = opened.from {
+            node.books
+                .check_order(&account, &mut self.order, stream, sequence);
         }
         node.jitter.at(&mut self.random);
         let fuel = if account.kind == Kind::Empty {

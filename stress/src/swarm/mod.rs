@@ -3,6 +3,8 @@
 mod arguments;
 mod books;
 mod child;
+mod draft;
+mod finish;
 mod jitter;
 mod load;
 mod machine;

@@ -133,7 +133,7 @@ pub(crate) struct Outsider {
 
 impl Outsider {
     pub(crate) fn run(mut self) {
-        let stream = self.books.open_stream();
+        let stream = self.books.open_stream(self.doing.name.clone());
         let executor = Executor::new(self.plan.wakers_panic);
         let mut sequence = 0;
         let mut left = self.plan.count;
@@ -254,10 +254,9 @@ impl<P: Load> Reader<P> {
             if !opened.intact {
                 self.fault("received damaged bytes");
             }
-            if let Some((stream, sequence)) = opened.from
-                && let Some(fault) = order.note(stream, sequence)
-            {
-                self.fault(&fault);
+            if let Some((stream, sequence)) = opened.from {
+                let books = &self.books;
+                books.check_order(&self.account, &mut order, stream, sequence);
             }
             self.jitter.at(&mut self.random);
         }

@@ -22,7 +22,7 @@ pub(crate) fn commit(how: Sabotage, runtime: &Runtime, books: &Arc<Books>) {
 pub(crate) fn lose(books: &Arc<Books>) {
     let account = books.open_account("the lost one".into(), Kind::Small, false, false);
     let order = Order {
-        stream: books.open_stream(),
+        stream: books.open_stream("the one who loses"),
         sequence: 1,
         fuel: 0,
         explosive: false,

@@ -444,7 +444,9 @@ fn a_hang_is_described() {
     assert_eq!(blocked.send(&order(1)), Sent::Accepted);
     assert_eq!(doubler.send(&order(1)), Sent::Accepted);
     let is_parked = || runtime.machines().iter().any(|machine| machine.parked);
+    let begun = std::time::Instant::now();
     while !is_parked() {
+        assert!(begun.elapsed() < PATIENCE, "nobody is parked");
         std::thread::yield_now();
     }
     let doing = stage.enter("sender 0".into());
@@ -572,7 +574,11 @@ fn small_swarms_pass() {
         plan.outsiders
             .iter_mut()
             .for_each(|outsider| outsider.count = outsider.count.min(50));
-        let stuck = |state: String| panic!("stuck:\n{state}");
+        // A panic would end the watchdog's thread only.
+        let stuck = move |state: String| {
+            eprintln!("seed {seed} is stuck:\n{state}");
+            std::process::exit(101);
+        };
         let totals = run::run(&plan, PATIENCE, None, Box::new(stuck));
         let totals = totals.unwrap_or_else(|faults| panic!("seed {seed}: {faults:#?}"));
         assert_eq!(totals.seeds, 1);
