@@ -40,6 +40,44 @@ fn a_server_runs_until_it_is_told_to_end() {
     assert!(stopped.is_clean(), "{stopped}");
     assert!(begun.elapsed() >= Duration::from_secs(1));
 
+    // Work of the program's own: what it does, how long the server then goes on, and what its failures do.
+    let idle = || {
+        Services::new().coordinator("ACoordinator", |_, _, ctx| {
+            Ok(Some(ctx.runtime().connect(|_: ComponentCmd| ()).1))
+        })
+    };
+    let begun = Instant::now();
+    let (tell, told) = std::sync::mpsc::channel();
+    let work = move |runtime: d3_runtime::Runtime| {
+        std::thread::sleep(Duration::from_secs(1));
+        tell.send(runtime.is_shut_down())
+            .map_err(|it| it.to_string())
+    };
+    let stopped =
+        services::run_with(settings("test_server_duration = 1"), idle(), "Work", work).unwrap();
+    assert!(stopped.is_clean(), "{stopped}");
+    assert_eq!(told.recv(), Ok(false));
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+
+    let work = |_| Err("it went wrong".to_owned());
+    let error = services::run_with(settings(""), idle(), "Work", work).unwrap_err();
+    assert_eq!(error.to_string(), "Work: it went wrong");
+    let work = |_| panic!("as the test wants it");
+    let error = services::run_with(settings(""), idle(), "Work", work).unwrap_err();
+    assert_eq!(error.to_string(), "Work: it panicked");
+
+    // Told to end first: the runtime ends under the work, which is waited for.
+    let (tell, told) = std::sync::mpsc::channel();
+    let work = move |runtime: d3_runtime::Runtime| {
+        while !runtime.is_shut_down() {
+            std::thread::yield_now();
+        }
+        tell.send(()).map_err(|it| it.to_string())
+    };
+    let stopped = services::run_with(settings(""), signalling(SIGTERM), "Work", work).unwrap();
+    assert!(stopped.is_clean(), "{stopped}");
+    assert_eq!(told.try_recv(), Ok(()));
+
     let failing = Services::new().coordinator("ACoordinator", |_, _, ctx| {
         let machine = |_: ComponentCmd| panic!("as the test wants it");
         Ok(Some(ctx.runtime().connect(machine).1))

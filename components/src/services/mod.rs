@@ -35,7 +35,7 @@ mod stop;
 
 use std::fmt;
 
-pub use run::run;
+pub use run::{run, run_with};
 pub use running::Running;
 pub use start::start;
 pub use stop::Stopped;

@@ -4,13 +4,15 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use d3_runtime::Runtime;
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Running, Services, Stopped, start};
-use crate::{ServiceState, ServicesError, Settings};
+use crate::{ServiceName, ServiceState, ServicesError, Settings};
 
 /// How long the listeners may take to be bound.
 const READY: Duration = Duration::from_secs(30);
@@ -18,6 +20,10 @@ const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
 /// How often a look is taken at whether services have ended.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often, while there is work whose end is waited for as well.
+const LOOK_AT_WORK: Duration = Duration::from_millis(50);
+/// How long work may take to notice that the runtime has ended.
+const NOTICE: Duration = Duration::from_secs(5);
 
 /// Runs a server until Ctrl-C, SIGTERM or the end of `test_server_duration`: the whole of a `main`.
 ///
@@ -29,6 +35,50 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What [`start`] and [`Running::wait_ready`] fail with, after the server was taken down again, and
 /// [`ServicesError::Failed`] once no service is left that works.
 pub fn run(settings: Settings, services: Services) -> Result<Stopped, ServicesError> {
+    serve(settings, services, None)
+}
+
+/// As [`run`], with work of the program's own on the server's runtime: once all services are ready, `work` is called on a thread
+/// of its own, which may wait. The server goes on when it returns, and `test_server_duration` counts from there. If it fails the
+/// server is taken down. If the server is told to end first, the runtime ends under the work, which is given a few seconds to
+/// notice.
+///
+/// ```no_run
+/// # use d3_components::{Services, Settings, services};
+/// let answer = |runtime: d3_runtime::Runtime| {
+///     let (ask, answers) = d3_runtime::bounded(1);
+///     let (_machine, sender) = runtime.connect(move |Ask::Now: Ask| drop(ask.send(42)));
+///     sender.send(Ask::Now).map_err(|error| error.to_string())?;
+///     answers.recv().map(drop).map_err(|error| error.to_string())
+/// };
+/// # #[derive(d3_runtime::MachineImpl)] enum Ask { Now }
+/// services::run_with(Settings::load()?, Services::new(), "Answer", answer)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`run`], and [`ServicesError::Failed`] under `name` if the work fails or panics, or if there is no thread for it.
+pub fn run_with<W>(
+    settings: Settings,
+    services: Services,
+    name: &str,
+    work: W,
+) -> Result<Stopped, ServicesError>
+where
+    W: FnOnce(Runtime) -> Result<(), String> + Send + 'static,
+{
+    let work = Box::new(work);
+    serve(settings, services, Some((name, work)))
+}
+
+/// What a program does on the server's runtime.
+type Task = Box<dyn FnOnce(Runtime) -> Result<(), String> + Send>;
+
+fn serve(
+    settings: Settings,
+    services: Services,
+    task: Option<(&str, Task)>,
+) -> Result<Stopped, ServicesError> {
     set_up_logging(&settings);
     // Before the start, so that a signal during it is not lost.
     let signals = Signals::install().map_err(|error| ServicesError::Signals(Arc::new(error)))?;
@@ -44,14 +94,81 @@ pub fn run(settings: Settings, services: Services) -> Result<Stopped, ServicesEr
         tracing::warn!("the settings enable no service");
     }
     print(&running.table());
-    let outcome = wait(&running, &signals, duration);
+    let mut work = match task.map(|(name, task)| Work::start(name, task, &running)) {
+        None => None,
+        Some(Ok(work)) => Some(work),
+        Some(Err(error)) => {
+            running.stop(STOP);
+            return Err(error);
+        }
+    };
+    let outcome = wait(&running, &signals, duration, &mut work);
     match &outcome {
         Ok(reason) => tracing::info!(?reason, "stopping"),
         Err(error) => tracing::error!(%error, "stopping"),
     }
     let stopped = running.stop(STOP);
+    if let Some(work) = work {
+        work.abandon();
+    }
     print(&format!("{stopped}\n"));
     outcome.map(|_reason| stopped)
+}
+
+/// The thread of a program's own work.
+struct Work {
+    name: ServiceName,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Work {
+    fn start(name: &str, task: Task, running: &Running) -> Result<Self, ServicesError> {
+        let service = ServiceName::from(name);
+        let runtime = running.runtime().clone();
+        let thread = thread::Builder::new().name(name.to_owned());
+        match thread.spawn(move || task(runtime)) {
+            Ok(thread) => Ok(Self {
+                name: service,
+                thread,
+            }),
+            Err(error) => Err(ServicesError::Failed {
+                service,
+                problem: format!("no thread for it: {error}"),
+            }),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How it ended. Waits if it has not.
+    fn outcome(self) -> Result<(), ServicesError> {
+        let problem = match self.thread.join() {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(problem)) => problem,
+            Err(_) => "it panicked".to_owned(),
+        };
+        Err(ServicesError::Failed {
+            service: self.name,
+            problem,
+        })
+    }
+
+    /// Waits a while for it, and goes on without it.
+    fn abandon(self) {
+        let begun = Instant::now();
+        while !self.is_done() {
+            if begun.elapsed() > NOTICE {
+                tracing::warn!(name = %self.name, "was still at work at the end");
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        if let Err(error) = self.outcome() {
+            tracing::info!(%error, "cut off by the end");
+        }
+    }
 }
 
 /// Why a server ends in order.
@@ -66,15 +183,23 @@ fn wait(
     running: &Running,
     signals: &Signals,
     duration: Option<Duration>,
+    work: &mut Option<Work>,
 ) -> Result<Reason, ServicesError> {
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let mut reported = Vec::new();
     loop {
+        if let Some(done) = work.take_if(|work| work.is_done()) {
+            done.outcome()?;
+            begun = Instant::now();
+        }
+        // The duration begins when the work is done.
+        let duration = duration.filter(|_| work.is_none());
+        let look = if work.is_some() { LOOK_AT_WORK } else { LOOK };
         let left = duration.map(|duration| duration.saturating_sub(begun.elapsed()));
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(Reason::Duration);
         }
-        if signals.wait(left.unwrap_or(LOOK).min(LOOK)) {
+        if signals.wait(left.unwrap_or(look).min(look)) {
             return Ok(Reason::Signal);
         }
         let mut report = |name: &str| {

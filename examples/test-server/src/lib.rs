@@ -13,8 +13,13 @@
 //!
 //! The settings are layers: `default.toml`, `$RUN_MODE.toml` (`development` unless set) and `local.toml` in one directory,
 //! then the environment (`APP__SERVICES=EchoService`). [`config_dir`] says which directory.
+//!
+//! With `features = ["Forwarder"]` it also runs the classic drivers of d3 ([`drivers`]) that the `[[additional]]` section of its
+//! settings describes, once all services are ready.
 
 #![forbid(unsafe_code)]
+
+pub mod drivers;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -36,7 +41,7 @@ pub fn services() -> Services {
 }
 
 /// What can be switched on under `features`.
-const FEATURES: [&str; 1] = ["Forwarder"];
+const FEATURES: [&str; 1] = [drivers::FORWARDER];
 
 /// Checks that the settings ask for no feature that this server has not.
 ///

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use d3::components::{Settings, services};
-use test_server::{CONFIG_VARIABLE, check_features, config_dir};
+use test_server::{CONFIG_VARIABLE, check_features, config_dir, drivers};
 
 const USAGE: &str = "\
 Runs the example services of d3 that its settings name, until Ctrl-C or SIGTERM.
@@ -68,7 +68,14 @@ fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<Wanted, St
 fn run(config: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let settings = Settings::load_dir(config_dir(config, std::env::var_os(CONFIG_VARIABLE)))?;
     check_features(&settings)?;
-    let stopped = services::run(settings, test_server::services())?;
+    let plans = drivers::plans(&settings)?;
+    let services = test_server::services();
+    let stopped = if plans.is_empty() {
+        services::run(settings, services)?
+    } else {
+        let work = move |runtime| drivers::drive(&runtime, &plans);
+        services::run_with(settings, services, drivers::FORWARDER, work)?
+    };
     // A client that would not let go is no failure of the server; what was cut off has been printed.
     if stopped.failed.is_empty() {
         Ok(())

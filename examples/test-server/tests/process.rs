@@ -29,19 +29,19 @@ fn command() -> Command {
         .env_remove("TEST_SERVER_CONFIG")
         .env_remove("RUST_LOG");
     for (coordinator, protocol) in COORDINATORS {
-        command.env(
-            format!(
-                "APP__COORDINATOR__{}__{protocol}_ADDRESS",
-                coordinator.to_uppercase()
-            ),
-            "127.0.0.1:0",
-        );
+        command.env(address_variable(coordinator, protocol), "127.0.0.1:0");
     }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// The variable that says where a coordinator listens.
+fn address_variable(coordinator: &str, protocol: &str) -> String {
+    let name = coordinator.to_uppercase();
+    format!("APP__COORDINATOR__{name}__{protocol}_ADDRESS")
 }
 
 /// A process that is killed if the test fails before it has ended.
@@ -203,6 +203,69 @@ fn it_ends_after_its_duration() {
     let mut process = Process::start(command);
     assert_eq!(table(&mut process, 1)[0].0, "EchoService");
     assert_eq!(process.wait().code(), Some(0));
+}
+
+/// A server that runs d3's drivers beside a service.
+fn with_drivers(name: &str, messages: usize) -> Command {
+    let mut command = command();
+    // These settings have no section for the others.
+    for (coordinator, protocol) in &COORDINATORS[1..] {
+        command.env_remove(address_variable(coordinator, protocol));
+    }
+    command.arg("--config").arg(config(
+        name,
+        &format!(
+            "services = ['EchoService']
+            features = ['Forwarder']
+            test_server_duration = 1
+            [executor]
+            executors = 2
+            [[coordinator]]
+            name = 'EchoCoordinator'
+            [[component]]
+            name = 'EchoConsumer'
+            [[component]]
+            name = 'EchoProducer'
+            [[additional]]
+            [additional.Forwarder]
+            run = ['daisy_chain', 'fanout_fanin', 'chaos_monkey']
+            [additional.Forwarder.default]
+            machines = 20
+            messages = {messages}
+            iterations = 2
+            timeout = 300
+            inflection_value = 3"
+        ),
+    ));
+    command
+}
+
+#[test]
+fn it_runs_the_drivers_under_their_feature() {
+    let output = with_drivers("drivers", 10).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for (driver, instructions) in [
+        ("daisy_chain", 2 * 10 * 20),
+        ("fanout_fanin", 2 * (10 + 2 * 18 * 10)),
+        ("chaos_monkey", 2 * 10 * 9),
+    ] {
+        let line = format!(
+            "{driver}: 20 machines, 2 iterations, all {instructions} instructions received"
+        );
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn drivers_that_make_no_sense_are_named() {
+    let errors = refused(with_drivers("bad_drivers", 0));
+    assert!(
+        errors.contains("additional.Forwarder: daisy_chain.messages"),
+        "{errors}"
+    );
+    let errors = refused_with("no_drivers", "services = []\nfeatures = ['Forwarder']\n");
+    assert!(errors.contains("additional.Forwarder.run"), "{errors}");
 }
 
 #[test]

@@ -1,0 +1,34 @@
+#![doc = include_str!("README.md")]
+
+mod arguments;
+mod books;
+mod child;
+mod draft;
+mod finish;
+mod jitter;
+mod load;
+mod machine;
+mod outside;
+mod panics;
+mod parent;
+mod plan;
+mod random;
+mod replay;
+mod run;
+mod sabotage;
+mod shape;
+mod state;
+mod target;
+mod totals;
+mod verdict;
+mod watchdog;
+
+pub(crate) use arguments::{Args, ReplayArgs};
+pub(crate) use outside::block_on;
+pub(crate) use panics::{planned, silence_planned};
+pub(crate) use parent::run;
+pub(crate) use random::Random;
+pub(crate) use replay::replay;
+
+#[cfg(test)]
+mod tests;
