@@ -12,6 +12,7 @@ use crate::handle::MachineHandle;
 use crate::id::MachineId;
 use crate::mailbox::{Bound, Refused, UNBOUNDED, word};
 use crate::scheduler::{self, Phase};
+use crate::sync::Ordering;
 
 /// The way into one mailbox: one pointer, cheap to clone.
 ///
@@ -166,7 +167,7 @@ impl<P: Send + 'static> Sender<P> {
         let refused = match self.push_slowly(&mut instruction, bound) {
             Ok(over) => {
                 if over {
-                    scheduler::note(self.cell().header());
+                    self.note_overflow();
                 }
                 return Ok(());
             }
@@ -177,11 +178,45 @@ impl<P: Send + 'static> Sender<P> {
         };
         match refused {
             Refused::Closed => Err(SendError::Disconnected(back)),
-            Refused::Full | Refused::Limit if in_machine => Err(SendError::Limit(back)),
+            Refused::Full | Refused::Limit if in_machine => {
+                self.tell_limit();
+                Err(SendError::Limit(back))
+            }
             Refused::Full | Refused::Limit => {
                 backpressure::block_on_send(SendFuture::new(self.clone(), back))
             }
         }
+    }
+
+    /// A machine exceeded the capacity: it is to be parked.
+    fn note_overflow(&self) {
+        let header = self.cell().header();
+        scheduler::note(header);
+        let side = header.side();
+        // Relaxed, both: figures.
+        side.overflows.fetch_add(1, Ordering::Relaxed);
+        if side.at_limit.load(Ordering::Relaxed)
+            && self.len() < self.cell().hard_limit() as usize / 2
+        {
+            side.at_limit.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Says who met the hard limit of whom: once, until the mailbox is half as full, since a ring that multiplies instructions meets it
+    /// all the time.
+    fn tell_limit(&self) {
+        let header = self.cell().header();
+        if header.side().at_limit.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let sender = scheduler::machine().map(MachineHandle::new);
+        tracing::warn!(
+            sender = sender.as_ref().map(tracing::field::display),
+            receiver = %self.handle(),
+            len = self.len(),
+            limit = self.cell().hard_limit(),
+            "a mailbox is at its hard limit: instructions go back to the machine that sends them; do machines multiply them in a ring?"
+        );
     }
 
     /// Sends an instruction if there is room. Never waits, never exceeds the capacity, in a machine or outside.

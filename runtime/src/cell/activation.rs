@@ -179,7 +179,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             }
             Stage::Leaving => return self.drain_rest(),
         }
-        if self.mailbox().queue.tail().has(word::CONTROL) {
+        let tail = self.mailbox().queue.tail();
+        self.mailbox().queue.note_length(tail);
+        if tail.has(word::CONTROL) {
             self.serve_control();
         }
         loop {

@@ -6,7 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::{ControlMessage, Edge, MemRef};
-use crate::sync::{AtomicU32, AtomicU64, Mutex, lock};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, lock};
 use crate::unwind;
 
 /// Name, control lane, end and waiting statistics of one cell.
@@ -21,6 +21,10 @@ pub(crate) struct Side {
     /// Full receivers on which the machine is still to be parked: the rest of a `receive` that met several. For the holder of the
     /// token only; a lock because the box is shared.
     pub(crate) still_full: Mutex<Vec<MemRef>>,
+    /// Instructions that machines sent here beyond the capacity.
+    pub(crate) overflows: AtomicU64,
+    /// Whether the hard limit was met since the length was last below the capacity, so that it is told once.
+    pub(crate) at_limit: AtomicBool,
     /// How often this machine was parked on a full mailbox.
     pub(crate) parks: AtomicU64,
     /// Nanoseconds that it was parked, in all.
@@ -46,6 +50,8 @@ impl Default for Side {
             edge: Edge::new(),
             wait_key: AtomicU32::new(0),
             still_full: Mutex::new(Vec::new()),
+            overflows: AtomicU64::new(0),
+            at_limit: AtomicBool::new(false),
             parks: AtomicU64::new(0),
             parked_ns: AtomicU64::new(0),
             parked_since_ns: AtomicU64::new(0),

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod block;
+mod peak;
 mod pool;
 mod queue;
 pub(crate) mod word;

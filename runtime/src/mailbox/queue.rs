@@ -5,8 +5,9 @@
 use std::ptr::{self, NonNull};
 
 use super::block::{Block, STEP_MAX};
+use super::peak::Peak;
 use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Backoff, Ordering, fence};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Backoff, Ordering, fence};
 use crate::tuning::UNWRITTEN_SPINS;
 
 /// An unbounded mailbox: a capacity that the index never reaches.
@@ -123,7 +124,8 @@ pub(crate) struct Queue<P, M = ()> {
     /// the cell, and a plain field behind a reference must not go away.
     capacity: AtomicU32,
     /// Growth step of the next block. Written under LOCK, and by the rest step.
-    step: AtomicU32,
+    step: AtomicU8,
+    peak: Peak,
 }
 
 impl<P> Queue<P> {
@@ -153,7 +155,8 @@ impl<P, M> Queue<P, M> {
             limit: AtomicU64::new(capacity),
             // What is not unbounded is at most BOUND_MAX.
             capacity: AtomicU32::new(u32::try_from(capacity).unwrap_or(u32::MAX)),
-            step: AtomicU32::new(0),
+            step: AtomicU8::new(0),
+            peak: Peak::new(),
         }
     }
 
@@ -173,6 +176,17 @@ impl<P, M> Queue<P, M> {
         Tail(self.tail.load(Ordering::Relaxed))
             .index()
             .saturating_sub(head)
+    }
+
+    /// The greatest length that was noted, within a thousandth: when the consumer began to read, and where a push exceeded the capacity.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.get()
+    }
+
+    /// Notes the length, for the consumer, which knows the head exactly.
+    #[inline]
+    pub(crate) fn note_length(&self, tail: Tail) {
+        self.peak.note(tail.index() - self.head());
     }
 
     pub(crate) fn tail(&self) -> Tail {
@@ -261,6 +275,7 @@ impl<P, M> Queue<P, M> {
             let limit = self.limit.load(Ordering::Relaxed);
             let over = index >= limit;
             if over {
+                self.peak.note(self.length_at(index) + 1);
                 match bound {
                     Bound::Capacity => return Err(Refused::Full),
                     Bound::Overflow(hard) if self.length_at(index) >= hard => {
@@ -299,7 +314,7 @@ impl<P, M> Queue<P, M> {
                 return Ok(pushed);
             }
             // Relaxed: a hint; any size is right.
-            let step = self.step.load(Ordering::Relaxed);
+            let step = u32::from(self.step.load(Ordering::Relaxed));
             let block = spare.take_or_allocate(index, step);
             let next = tail.claimed().without(BARE).with(LOCK);
             if !self.exchange(tail, next) {
@@ -332,7 +347,8 @@ impl<P, M> Queue<P, M> {
         self.tail_block.store(block.as_ptr(), Ordering::Relaxed);
         self.block_end.store(block_end, Ordering::Relaxed);
         self.end.store(block_end.min(limit), Ordering::Relaxed);
-        self.step.store((step + 1).min(STEP_MAX), Ordering::Relaxed);
+        self.step
+            .store((step + 1).min(STEP_MAX) as u8, Ordering::Relaxed);
     }
 
     /// Relaxed: a head that is too old overstates the length by what is being read right now.

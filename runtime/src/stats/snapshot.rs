@@ -151,6 +151,11 @@ pub struct MachineInfo {
     pub len: usize,
     /// What its mailbox holds before it is full; None: no bound.
     pub capacity: Option<usize>,
+    /// The greatest length that it has had, within a thousandth: as it was when the machine began to read, or when a machine exceeded
+    /// the capacity. Close to the capacity: its senders were held up, or nearly.
+    pub high_water: usize,
+    /// Instructions that machines sent to it beyond its capacity, and were parked for.
+    pub overflows: u64,
     /// Whether it has nothing to do.
     pub at_rest: bool,
     /// Whether it is parked on a full mailbox.
@@ -180,6 +185,8 @@ impl MachineInfo {
             instruction_set: (header.vtable.instruction_set)(),
             len: queue.len() as usize,
             capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
+            high_water: queue.peak() as usize,
+            overflows: side.map_or(0, |side| side.overflows.load(Ordering::Relaxed)),
             at_rest: tail.has(word::IDLE),
             parked,
             waits_for: if parked {
