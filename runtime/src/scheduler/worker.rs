@@ -50,7 +50,7 @@ pub(super) struct Worker {
     seen_turns: Vec<u64>,
     /// A worker that keeps machines waiting behind a long `receive`.
     stuck: Option<usize>,
-    /// When this worker, busy all the while, last looked for such workers.
+    /// When this worker last looked for such workers: on the watch, or busy.
     looked_ns: u64,
 }
 
@@ -182,6 +182,10 @@ impl Worker {
         if self.until_look == 0 {
             let first = self.look_around();
             if first.is_some() || self.retires {
+                if let Some(machine) = self.ready.take() {
+                    // Where a watch sees it: what comes first may take long.
+                    self.local.push_back_quietly(machine);
+                }
                 return first;
             }
         }
@@ -395,10 +399,15 @@ impl Worker {
     #[cold]
     fn stop_searching(&mut self) {
         self.searching = false;
-        if self.local.pool.sleep.found() == LastSearcher::Yes
-            && self.local.pool.has_work_for_another()
-        {
-            self.local.pool.sleep.notify();
+        let pool = &self.local.pool;
+        if pool.sleep.found() == LastSearcher::No {
+            return;
+        }
+        if pool.has_work_for_another() {
+            pool.sleep.notify();
+        } else if pool.remotes.iter().any(|remote| remote.keeps_waiting()) {
+            // This worker may have been the watch, or have fetched more than it can run soon; and what it runs now may take long.
+            pool.sleep.ask_for_watch();
         }
     }
 
@@ -411,6 +420,7 @@ impl Worker {
             *seen = remote.counters.activations.get();
         }
         let begun_ns = pool.now_ns();
+        self.looked_ns = begun_ns;
         self.local.remote().asleep.store(true, Ordering::Relaxed);
         let woken = pool.sleep.sleep(
             self.local.index,
@@ -432,13 +442,15 @@ impl Worker {
 
     /// The watch's look: whether a worker has begun nothing since the last look, and keeps machines waiting.
     fn sees_stuck_worker(&mut self) -> bool {
+        self.looked_ns = self.local.pool.now_ns();
         let remotes = &self.local.pool.remotes;
         // What was handed over waits for those who are awake.
         let injected = !self.local.pool.injector.is_empty();
         for (victim, (seen, remote)) in self.seen_turns.iter_mut().zip(remotes).enumerate() {
             let turns = remote.counters.activations.get();
-            if victim != self.local.index && *seen == turns && (injected || remote.keeps_waiting())
-            {
+            let lets_wait =
+                remote.keeps_waiting() || (injected && !remote.asleep.load(Ordering::Relaxed));
+            if victim != self.local.index && *seen == turns && lets_wait {
                 self.stuck = Some(victim);
                 return true;
             }
@@ -462,5 +474,7 @@ impl Worker {
             self.counters().rescues.add(1);
             self.local.push_back_quietly(machine);
         }
+        // What was rescued may take as long as what it waited for.
+        self.local.pool.sleep.ask_for_watch();
     }
 }
