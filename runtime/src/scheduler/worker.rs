@@ -10,7 +10,7 @@ use super::environment::Random;
 use super::local::{Local, Remote};
 use super::pace::Stopwatch;
 use crate::cell::{After, Scheduled, Turn};
-use crate::sleep::{LastSearcher, Woken};
+use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
     INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX,
@@ -365,11 +365,8 @@ impl Worker {
     #[cold]
     fn stop_searching(&mut self) {
         self.searching = false;
-        if self.local.pool.sleep.found() == LastSearcher::Yes
-            && self.local.pool.has_work_for_another()
-        {
-            self.local.pool.sleep.notify();
-        }
+        let pool = &self.local.pool;
+        pool.sleep.found(|| pool.has_work_for_another());
     }
 
     /// Sleeps until there is something to look for. One that has retired leaves that to the others as long as one of them is awake.
