@@ -405,7 +405,7 @@ fn model_machine_thread_and_receiver() {
 /// A thread that waits for room, against a receiver that drains, lingers and rests: delivered, and woken.
 #[test]
 fn model_thread_and_lingering() {
-    model("backpressure/thread_and_lingering", Some(3), || {
+    model("backpressure/thread_and_lingering", Some(2), || {
         let r = Subject::lingering(1);
         r.fill();
         let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));

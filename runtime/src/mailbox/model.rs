@@ -275,17 +275,14 @@ fn model_control_and_old_word() {
 fn model_two_bare_pushes() {
     model("mailbox/two_bare_pushes", Some(2), || {
         let mailbox = Mailbox::new(UNBOUNDED);
-        let producers = [0, 1].map(|producer| {
-            spawn(&mailbox, move |mailbox| {
-                assert!(mailbox.push(producer, 0, OVER));
-            })
-        });
+        let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
         let poster = spawn(&mailbox, |mailbox| {
             let wake = mailbox.queue.post_control().expect("not closed");
             mailbox.owe(wake);
         });
         mailbox.consume();
-        mailbox.finish(producers.into_iter().chain([poster]));
+        assert!(mailbox.push(1, 0, OVER));
+        mailbox.finish([producer, poster]);
         mailbox.note(|notes| assert_eq!(notes.control_served, 1));
         mailbox.assert_all_received();
     });

@@ -230,7 +230,7 @@ impl Shared {
 /// posts: somebody is awake until all of it is done.
 #[test]
 fn model_retire() {
-    model("sleep/retire", Some(3), || {
+    model("sleep/retire", Some(2), || {
         let shared = Arc::new(Shared {
             pool: Pool::new(2, 0),
             left: AtomicUsize::new(2),
