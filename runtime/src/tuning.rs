@@ -37,6 +37,8 @@ pub(crate) const SPINS_BEFORE_YIELD: u32 = 64;
 pub(crate) const ROOM_WAIT_MAX_NS: u64 = 100_000;
 /// The shortest, where looking has not paid.
 pub(crate) const ROOM_WAIT_MIN_NS: u64 = 1_000;
+/// After so many short waits in vain one is as long as may be.
+pub(crate) const ROOM_WAIT_RETRY: u32 = 16;
 
 /// Turns of a busy wait of a worker with nothing to run whose last machine was fed a moment ago. Bench: send, wake from outside.
 pub(crate) const LINGER_SPINS: u32 = 64;

@@ -12,7 +12,7 @@ use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::Announce;
 use crate::sender::Sender;
-use crate::tuning::{ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, SPINS_BEFORE_YIELD};
+use crate::tuning::{ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, SPINS_BEFORE_YIELD};
 
 /// The future of [`Sender::send_async`].
 ///
@@ -196,15 +196,47 @@ pub(crate) fn block_on_send<P: Send + 'static>(
     }
 }
 
+/// How long a thread looks for room before it sleeps, by what has paid lately.
+struct Patience {
+    ns: Cell<u64>,
+    /// Looks in vain since one was as long as may be.
+    in_vain: Cell<u32>,
+}
+
 thread_local! {
-    /// How long this thread looks for room before it sleeps, in nanoseconds: what has paid lately.
-    static ROOM_WAIT_NS: Cell<u64> = const { Cell::new(ROOM_WAIT_MAX_NS / 2) };
+    static PATIENCE: Patience = const {
+        Patience {
+            ns: Cell::new(ROOM_WAIT_MAX_NS),
+            in_vain: Cell::new(0),
+        }
+    };
+}
+
+impl Patience {
+    fn limit(&self) -> Duration {
+        Duration::from_nanos(if self.in_vain.get() >= ROOM_WAIT_RETRY {
+            self.in_vain.set(0);
+            ROOM_WAIT_MAX_NS
+        } else {
+            self.ns.get()
+        })
+    }
+
+    /// The wait doubles where it found room and halves where it did not, so that a thread before a slow machine soon sleeps almost at
+    /// once. Now and then it is long all the same: where each finds the other asleep, short waits keep finding it asleep.
+    fn learn(&self, found_room: bool) {
+        if found_room {
+            self.in_vain.set(0);
+            self.ns.set((self.ns.get() * 2).min(ROOM_WAIT_MAX_NS));
+        } else {
+            self.in_vain.set(self.in_vain.get() + 1);
+            self.ns.set((self.ns.get() / 2).max(ROOM_WAIT_MIN_NS));
+        }
+    }
 }
 
 /// A short wait for a consumer that runs at this moment, or is being woken: putting a thread to sleep and waking it takes microseconds of
-/// both, and where each finds the other asleep they keep finding each other asleep.
-///
-/// The wait doubles where it found room and halves where it did not, so that a thread before a slow machine soon sleeps at once.
+/// both.
 fn wait_a_moment<P>(sender: &Sender<P>) {
     let queue = &sender.cell().queue;
     for _ in 0..SPINS_BEFORE_YIELD {
@@ -213,18 +245,16 @@ fn wait_a_moment<P>(sender: &Sender<P>) {
         }
         std::hint::spin_loop();
     }
-    let _ = ROOM_WAIT_NS.try_with(|wait| {
-        let begun = Instant::now();
-        let limit = Duration::from_nanos(wait.get());
-        while begun.elapsed() < limit {
+    // A thread whose locals are destroyed sleeps at once.
+    let _ = PATIENCE.try_with(|patience| {
+        let (begun, limit) = (Instant::now(), patience.limit());
+        let mut found_room = false;
+        while !found_room && begun.elapsed() < limit {
             // Not a busy wait: on a machine with few cores the consumer may need this one.
             std::thread::yield_now();
-            if queue.seems_to_have_room() {
-                wait.set((wait.get() * 2).min(ROOM_WAIT_MAX_NS));
-                return;
-            }
+            found_room = queue.seems_to_have_room();
         }
-        wait.set((wait.get() / 2).max(ROOM_WAIT_MIN_NS));
+        patience.learn(found_room);
     });
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Worker {
     stopwatch: Stopwatch,
     /// How often in a row a machine lingered in vain.
     in_vain: u32,
+    /// Turns since a machine began to linger.
+    linger_age: u32,
     /// A machine that lingered and was sent to: it is run next, before anything that could take long.
     ready: Option<Scheduled>,
     /// It has handed its machines over.
@@ -63,6 +65,7 @@ impl Worker {
             next_up_run: 0,
             stopwatch: Stopwatch::default(),
             in_vain: 0,
+            linger_age: 0,
             ready: None,
             retires: false,
             searching: false,
@@ -109,6 +112,7 @@ impl Worker {
         match unsafe { run(machine, &mut turn) } {
             After::Gone => {}
             After::Lingers(machine) => {
+                self.linger_age = 0;
                 if let Some(before) = self.local.remote().swap_lingering(Some(machine))
                     && let Some(next) = self.end_lingering(before)
                     && let Some(passed_over) = self.ready.replace(next)
@@ -181,12 +185,22 @@ impl Worker {
                 return first;
             }
         }
-        if self.next_up_run < NEXT_UP_RUN_MAX || !self.local.has_queued() {
+        self.linger_age += 1;
+        if self.linger_age > NEXT_UP_RUN_MAX
+            && let Some(machine) = self.look_after_lingering()
+        {
+            return Some(machine);
+        }
+        if self.next_up_run < NEXT_UP_RUN_MAX || !self.others_wait() {
             if let Some(machine) = self.ready.take().or_else(|| self.take_local()) {
                 self.next_up_run = self.next_up_run.saturating_add(1);
                 return Some(machine);
             }
         } else if let Some(machine) = self.ready.take() {
+            // The one in the slot came first, and would never be looked at while there is one that is ready.
+            if let Some(slot) = self.local.remote().take_next_up() {
+                self.local.push_back_quietly(slot);
+            }
             self.local.push_back_quietly(machine);
         }
         self.next_up_run = 0;
@@ -196,6 +210,22 @@ impl Worker {
         // The deque is empty, so the slot may be used as often as it likes.
         self.take_local()
             .or_else(|| self.local.pool.steal_injected(&self.local))
+    }
+
+    /// Whether somebody else is queued than the one whose turn it would be.
+    #[inline]
+    fn others_wait(&self) -> bool {
+        self.local.has_queued() || (self.ready.is_some() && self.local.remote().has_next_up())
+    }
+
+    /// A machine that has lingered for some turns of others: it may have been sent to, and nobody else tells.
+    fn look_after_lingering(&mut self) -> Option<Scheduled> {
+        self.linger_age = 0;
+        if !self.local.remote().has_lingering() {
+            return None;
+        }
+        let machine = self.local.remote().swap_lingering(None)?;
+        self.end_lingering(machine)
     }
 
     /// The machine in the slot, or the one that lingers.
