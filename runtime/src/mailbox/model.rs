@@ -275,12 +275,12 @@ fn model_control_and_old_word() {
 fn model_two_bare_pushes() {
     model("mailbox/two_bare_pushes", Some(2), || {
         let mailbox = Mailbox::new(UNBOUNDED);
+        mailbox.consume();
         let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
         let poster = spawn(&mailbox, |mailbox| {
             let wake = mailbox.queue.post_control().expect("not closed");
             mailbox.owe(wake);
         });
-        mailbox.consume();
         assert!(mailbox.push(1, 0, OVER));
         mailbox.finish([producer, poster]);
         mailbox.note(|notes| assert_eq!(notes.control_served, 1));

@@ -226,26 +226,41 @@ impl Shared {
     }
 }
 
-/// One worker hands its machine over, wakes nobody and goes to sleep without looking for more, while the other goes to sleep and a poster
-/// posts: somebody is awake until all of it is done.
+/// One worker hands a machine over, wakes nobody and goes to sleep without looking for more, while the other goes to sleep and `posted`
+/// machines are posted: somebody is awake until all of it is done.
+fn retire(posted: usize) {
+    let shared = Arc::new(Shared {
+        pool: Pool::new(2, 0),
+        left: AtomicUsize::new(1 + posted),
+        exit: AtomicBool::new(false),
+    });
+    let other = Arc::clone(&shared);
+    let other = thread::spawn(move || other.work(0, false));
+    let posters: Vec<_> = (0..posted)
+        .map(|_| {
+            let poster = Arc::clone(&shared);
+            thread::spawn(move || poster.pool.post())
+        })
+        .collect();
+    // As in `Worker::hand_over`.
+    shared.pool.work.fetch_add(1, Ordering::Relaxed);
+    let searching = shared.sleep(1, false, true);
+    shared.work(1, searching);
+    other.join().unwrap();
+    for poster in posters {
+        poster.join().unwrap();
+    }
+    assert_eq!(shared.left.load(Ordering::Relaxed), 0);
+}
+
+/// The other worker, which is relied on, goes to sleep.
 #[test]
 fn model_retire() {
-    model("sleep/retire", Some(2), || {
-        let shared = Arc::new(Shared {
-            pool: Pool::new(2, 0),
-            left: AtomicUsize::new(2),
-            exit: AtomicBool::new(false),
-        });
-        let other = Arc::clone(&shared);
-        let other = thread::spawn(move || other.work(0, false));
-        let poster = Arc::clone(&shared);
-        let poster = thread::spawn(move || poster.pool.post());
-        // As in `Worker::hand_over`.
-        shared.pool.work.fetch_add(1, Ordering::Relaxed);
-        let searching = shared.sleep(1, false, true);
-        shared.work(1, searching);
-        other.join().unwrap();
-        poster.join().unwrap();
-        assert_eq!(shared.left.load(Ordering::Relaxed), 0);
-    });
+    model("sleep/retire", Some(3), || retire(0));
+}
+
+/// And somebody posts meanwhile.
+#[test]
+fn model_retire_and_post() {
+    model("sleep/retire_and_post", Some(1), || retire(1));
 }
