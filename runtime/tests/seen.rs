@@ -148,7 +148,10 @@ fn lengths_overflows_and_the_hard_limit() {
         .connect();
     filler.send(Fill::With(usize::MAX)).expect("it lives");
     let count = counts.recv_timeout(PATIENCE).expect("it meets the limit");
-    assert!(count > 1_000, "a generous multiple of the capacity: {count}");
+    assert!(
+        count > 1_000,
+        "a generous multiple of the capacity: {count}"
+    );
     let events = || {
         let events = listener.0.lock().unwrap_or_else(PoisonError::into_inner);
         events

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
-use crate::mailbox::Announce;
+use crate::mailbox::{Announce, word};
 use crate::sender::Sender;
 use crate::tuning::{ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, SPINS_BEFORE_YIELD};
 
@@ -82,6 +82,10 @@ impl<P: Send + 'static> SendFuture<P> {
 
     fn start(&mut self, mut instruction: P, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
         loop {
+            instruction = match self.stand_behind_others(instruction, waker) {
+                Some(back) => back,
+                None => return Poll::Pending,
+            };
             instruction = match self.sender.try_send(instruction) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(TrySendError::Disconnected(back)) => {
@@ -108,6 +112,30 @@ impl<P: Send + 'static> SendFuture<P> {
                 }
             }
         }
+    }
+
+    /// Waits behind threads and futures that wait already, whatever room there is: it was made for them. None: done.
+    ///
+    /// Without this a future could overtake one that was polled before it: room is published to everybody when the consumer has
+    /// looked for waiters and found none, and the first may have come in between.
+    fn stand_behind_others(&mut self, instruction: P, waker: &Waker) -> Option<P> {
+        let cell = self.sender.cell();
+        if !cell.queue.tail().has(word::WAITERS) {
+            return Some(instruction);
+        }
+        let Some(waiters) = cell.waiters().get() else {
+            return Some(instruction);
+        };
+        // Cloned before the lock: a waker is the user's code.
+        let waker = waker.clone();
+        let mut list = waiters.lock();
+        if !list.has_foreign() {
+            drop(list);
+            return Some(instruction);
+        }
+        // WAITERS stays set while somebody is linked, and whoever serves the first serves the next.
+        self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
+        None
     }
 
     fn look(&mut self, key: u32, waker: &Waker) -> Poll<Result<(), SendError<P>>> {

@@ -401,3 +401,21 @@ fn model_machine_thread_and_receiver() {
         clean_up([m], None);
     });
 }
+
+/// A thread that waits for room, against a receiver that drains, lingers and rests: delivered, and woken.
+#[test]
+fn model_thread_and_lingering() {
+    model("backpressure/thread_and_lingering", Some(2), || {
+        let r = Subject::lingering(1);
+        r.fill();
+        let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
+        let thread = thread::spawn(move || {
+            send_blocking(&sender, Item::new(&items)).expect("the receiver lives");
+        });
+        r.consume();
+        r.finish([thread]);
+        assert_eq!(Tally::is(&r.tally.received), 2);
+        assert_no_waiters(&r);
+        clean_up([], Some(r));
+    });
+}

@@ -66,6 +66,11 @@ impl<P> Waiters<P> {
 }
 
 impl<P> List<P> {
+    /// Whether a thread or a future waits.
+    pub(super) fn has_foreign(&self) -> bool {
+        self.foreign > 0
+    }
+
     pub(super) fn is_unlinked(&self) -> bool {
         self.first == NONE
     }

@@ -79,12 +79,8 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         let cell = token.into_cell();
         // SAFETY: the token keeps the cell alive; it is a cell of this type, as its table says.
         let this = unsafe { cell_of::<Self>(cell).as_ref() };
-        // SAFETY: the token makes us the consumer; if the mailbox is not empty the step says so.
-        match unsafe { this.mailbox.queue.rest() } {
-            Rest::Rested => None,
-            // SAFETY: the step failed, so that the token is still ours.
-            _ => Some(unsafe { Scheduled::new(cell) }),
-        }
+        // SAFETY: the token is ours.
+        unsafe { this.mailbox.rest(cell) }
     }
 
     unsafe fn wake(cell: NonNull<Header>) {
@@ -298,12 +294,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     /// Whether the machine may keep its token though its mailbox is empty: nobody waits for anything of it.
     #[inline]
-    fn lingers(&mut self) -> bool {
-        if self.mailbox().queue.needs_turn() {
-            return false;
-        }
-        self.mailbox().queue.publish_limit();
-        true
+    fn lingers(&self) -> bool {
+        self.mailbox().queue.linger()
     }
 
     fn give_way(&mut self) -> Outcome {
@@ -345,9 +337,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 
     fn serve_control(&mut self) {
-        // Clear first, look second: see the README.
-        self.mailbox().queue.clear_control();
-        for message in self.header().take_control() {
+        for message in self.header().serve_control() {
             match message {
                 ControlMessage::Report(to) => {
                     // Who asked may have gone.

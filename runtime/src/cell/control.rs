@@ -28,7 +28,13 @@ impl Header {
         }
     }
 
-    /// Takes all messages of the lane. The caller cleared CONTROL before.
+    /// The messages that a running machine finds in its lane. Clear first, look second: see the README.
+    pub(super) fn serve_control(&self) -> Vec<ControlMessage> {
+        self.queue().clear_control();
+        self.take_control()
+    }
+
+    /// Takes all messages of the lane. CONTROL was cleared before, or nothing can be posted any more.
     pub(crate) fn take_control(&self) -> Vec<ControlMessage> {
         self.side_if_any()
             .map(|side| std::mem::take(&mut *lock(&side.control)))

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::backpressure::Waiters;
 use crate::id::MachineId;
-use crate::mailbox::{Queue, Wake};
+use crate::mailbox::{Queue, Rest, Wake};
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
@@ -122,6 +122,19 @@ impl<P> MailboxCell<P> {
 
     pub(crate) fn waiters(&self) -> &LazyBox<Waiters<P>> {
         &self.queue.middle.waiters
+    }
+
+    /// Lets a machine rest that lingered; None: it does, and is not the caller's any more. Some: there is something to look at.
+    ///
+    /// # Safety
+    /// The caller has the token of `cell`, which is this one.
+    unsafe fn rest(&self, cell: NonNull<Header>) -> Option<Scheduled> {
+        // SAFETY: the token makes the caller the consumer; if the mailbox is not empty the step says so.
+        match unsafe { self.queue.rest() } {
+            Rest::Rested => None,
+            // SAFETY: the step failed, so that the token is still the caller's.
+            _ => Some(unsafe { Scheduled::new(cell) }),
+        }
     }
 
     /// Instructions beyond which a machine's `send` hands its instruction back.
@@ -247,7 +260,7 @@ impl Header {
     pub(crate) fn queue(&self) -> &Queue<(), Middle<()>> {
         // SAFETY: every header stands in a `MailboxCell<P>`; `MailboxCell`, `Queue` and `Middle` are repr(C) and name P
         // behind pointers only, so that the layout is the same for every P. The callers (all in
-        // this crate: `tail`, `len`, `close`, `post_control`, `peak`, `capacity`, `clear_control`) read and write the words and follow no
+        // this crate: `tail`, `len`, `needs_turn`, `close`, `post_control`, `peak`, `capacity`, `clear_control`) read and write the words and follow no
         // block pointer.
         unsafe { &cell_of::<MailboxCell<()>>(self.in_cell()).as_ref().queue }
     }

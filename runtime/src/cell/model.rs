@@ -82,6 +82,8 @@ pub(crate) struct ModelCell {
     tally: Arc<Tally>,
     /// Whether who wakes it runs it; else the token is only counted.
     runs: bool,
+    /// Whether it lingers before it rests, as on a worker whose turns are short.
+    lingers: bool,
 }
 
 /// A model's handle to a cell: the senders' reference, as a real sender, and the tally.
@@ -116,7 +118,9 @@ impl ModelCell {
     }
 
     unsafe fn rest(token: Scheduled) -> Option<Scheduled> {
-        Some(token)
+        let cell = token.into_cell();
+        // SAFETY: the token keeps the cell alive, and is ours.
+        unsafe { cell_of::<Self>(cell).as_ref().mailbox.rest(cell) }
     }
 
     unsafe fn wake(cell: NonNull<Header>) {
@@ -149,10 +153,9 @@ impl ModelCell {
     }
 
     fn serve_control(&self) {
-        self.mailbox.queue.clear_control();
         self.tally
             .control
-            .fetch_add(self.mailbox.header().take_control().len(), Relaxed);
+            .fetch_add(self.mailbox.header().serve_control().len(), Relaxed);
     }
 }
 
@@ -160,6 +163,15 @@ impl ModelCell {
 pub(crate) fn touch(cell: &Header) {
     // SAFETY: a model's cell, and alive: it is borrowed.
     unsafe { cell_of::<ModelCell>(cell.in_cell()).as_ref() }.note_turn();
+}
+
+/// One turn of a machine that was made runnable: it is counted as an instruction, and the token is the model's again.
+pub(crate) fn count_turn(token: Scheduled) {
+    let cell = token.into_cell();
+    // SAFETY: a model's cell; the token keeps it alive.
+    let this = unsafe { cell_of::<ModelCell>(cell).as_ref() };
+    this.note_turn();
+    this.tally.received.fetch_add(1, Relaxed);
 }
 
 /// What the holder of a reference to a [`ModelCell`] does: it reads.
@@ -201,6 +213,18 @@ pub(crate) unsafe fn consume(cell: NonNull<Header>) {
             }
             Popped::Empty => {
                 this.note_turn();
+                if this.lingers && queue.linger() {
+                    // Here its worker runs others. Then, as in `Worker::end_lingering`:
+                    if !queue.needs_turn() {
+                        let rest = this.mailbox.header().vtable.rest;
+                        // SAFETY: the token is ours, and comes back where the machine does not rest.
+                        let Some(token) = (unsafe { rest(Scheduled::new(cell)) }) else {
+                            return;
+                        };
+                        token.into_cell();
+                    }
+                    continue;
+                }
                 // SAFETY: as above, and the mailbox was found empty.
                 match unsafe { queue.rest() } {
                     Rest::Rested => return,
@@ -246,15 +270,26 @@ pub(crate) unsafe fn end(cell: NonNull<Header>) {
 impl Subject {
     /// A cell at rest (`idle`), or one whose token is the caller's.
     pub(crate) fn new(capacity: u64, idle: bool, runs: bool) -> Self {
-        Self::with_table(const { &ModelCell::MACHINE }, capacity, idle, runs)
+        Self::with_table(const { &ModelCell::MACHINE }, capacity, idle, runs, false)
+    }
+
+    /// A cell whose token is the caller's, and which lingers before it rests.
+    pub(crate) fn lingering(capacity: u64) -> Self {
+        Self::with_table(const { &ModelCell::MACHINE }, capacity, false, true, true)
     }
 
     /// A cell whose consumer is a thread, the caller's.
     pub(crate) fn channel(capacity: u64) -> Self {
-        Self::with_table(const { &ModelCell::CHANNEL }, capacity, false, true)
+        Self::with_table(const { &ModelCell::CHANNEL }, capacity, false, true, false)
     }
 
-    fn with_table(table: &'static VTable, capacity: u64, idle: bool, runs: bool) -> Self {
+    fn with_table(
+        table: &'static VTable,
+        capacity: u64,
+        idle: bool,
+        runs: bool,
+        lingers: bool,
+    ) -> Self {
         let tally = Arc::new(Tally::default());
         let cell = Box::new(ModelCell {
             mailbox: MailboxCell::new(
@@ -266,6 +301,7 @@ impl Subject {
             memory: UnsafeCell::new(()),
             tally: Arc::clone(&tally),
             runs,
+            lingers,
         });
         // SAFETY: a new cell has one strong sender, which is this one.
         let sender = unsafe { Sender::from_raw(expose(cell).cast()) };
@@ -467,6 +503,67 @@ fn model_stop_rest_and_push() {
     model("cell/stop_rest_and_push", Some(3), || {
         let subject = Subject::new(UNBOUNDED, false, true);
         // The push finds a block, or the consumer at rest: else stop and end would both spin on LOCK, without end.
+        subject.fill();
+        let memory = subject.reference();
+        let stopper = thread::spawn(move || memory.ask_to_end(EndCode::Stopped));
+        let (sender, items) = (subject.sender.clone(), Arc::clone(&subject.tally));
+        let producer = thread::spawn(move || drop(sender.try_send(Item::new(&items))));
+        subject.consume();
+        subject.finish([stopper, producer]);
+        let tally = Arc::clone(&subject.tally);
+        drop(subject);
+        tally.assert_gone();
+    });
+}
+
+/// A machine that lingers, and rests in the end, against a push and a control post: neither is missed, though neither schedules it.
+#[test]
+fn model_linger_push_and_post() {
+    model("cell/linger_push_and_post", Some(2), || {
+        let subject = Subject::lingering(UNBOUNDED);
+        let (sender, items) = (subject.sender.clone(), Arc::clone(&subject.tally));
+        let producer = thread::spawn(move || sender.try_send(Item::new(&items)).expect("open"));
+        let memory = subject.reference();
+        let poster = thread::spawn(move || assert!(memory.post(report()).is_ok()));
+        subject.consume();
+        subject.finish([producer, poster]);
+        let tally = Arc::clone(&subject.tally);
+        assert_eq!(
+            (Tally::is(&tally.received), Tally::is(&tally.control)),
+            (1, 1)
+        );
+        assert!(subject.header().queue().tail().has(word::IDLE));
+        drop(subject);
+        tally.assert_gone();
+    });
+}
+
+/// A machine that lingers against its last sender, which pushes and goes: it ends, once, and behind the push.
+#[test]
+fn model_linger_and_last_sender() {
+    model("cell/linger_and_last_sender", Some(3), || {
+        let Subject { sender, tally } = Subject::lingering(UNBOUNDED);
+        let memory = MemRef::of(sender.cell().header());
+        let items = Arc::clone(&tally);
+        let last = thread::spawn(move || sender.try_send(Item::new(&items)).expect("open"));
+        // SAFETY: the token is ours, and the reference keeps the cell.
+        unsafe { consume(memory.as_ptr()) };
+        last.join().unwrap();
+        if tally.again.swap(false, Relaxed) {
+            // SAFETY: the consumer gave way, so the token is ours.
+            unsafe { consume(memory.as_ptr()) };
+        }
+        assert_eq!(Tally::is(&tally.received), 1);
+        drop(memory);
+        tally.assert_gone();
+    });
+}
+
+/// A machine that lingers is neither at rest nor parked: a stop is seen by its worker, which looks again.
+#[test]
+fn model_linger_and_stop() {
+    model("cell/linger_and_stop", Some(3), || {
+        let subject = Subject::lingering(UNBOUNDED);
         subject.fill();
         let memory = subject.reference();
         let stopper = thread::spawn(move || memory.ask_to_end(EndCode::Stopped));

@@ -269,6 +269,25 @@ fn model_control_and_old_word() {
     });
 }
 
+/// BARE with and without IDLE: two first pushes after a rest, of which one installs the block and writes its value when the word is unlocked
+/// already, while a control post wakes the consumer, which may rest again.
+#[test]
+fn model_two_bare_pushes() {
+    model("mailbox/two_bare_pushes", Some(2), || {
+        let mailbox = Mailbox::new(UNBOUNDED);
+        mailbox.consume();
+        let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
+        let poster = spawn(&mailbox, |mailbox| {
+            let wake = mailbox.queue.post_control().expect("not closed");
+            mailbox.owe(wake);
+        });
+        assert!(mailbox.push(1, 0, OVER));
+        mailbox.finish([producer, poster]);
+        mailbox.note(|notes| assert_eq!(notes.control_served, 1));
+        mailbox.assert_all_received();
+    });
+}
+
 /// The last sender closes behind another one's push, while the consumer rests: nothing lost, one end.
 #[test]
 fn model_close_by_last_sender() {

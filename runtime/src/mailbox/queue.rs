@@ -468,6 +468,17 @@ impl<P, M> Queue<P, M> {
         tail.index() != self.head() || tail.has(CLOSED | CONTROL | WAITERS)
     }
 
+    /// Begins to linger: the consumer, who has read everything, keeps its token and its storage for a moment, and looks again with
+    /// [`needs_turn`](Self::needs_turn). False: there is a reason to look at once.
+    #[inline]
+    pub(crate) fn linger(&self) -> bool {
+        if self.needs_turn() {
+            return false;
+        }
+        self.publish_limit();
+        true
+    }
+
     /// Clears WAITERS. The caller holds the waiter lock and found the list empty.
     pub(crate) fn clear_waiters(&self) {
         let _ = self.update(|tail| Ok::<_, ()>(tail.without(WAITERS)));

@@ -2,7 +2,7 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
@@ -11,6 +11,7 @@ use super::Pool;
 use super::pace::Pace;
 use crate::cell::{Header, Scheduled};
 use crate::stats::Counters;
+use crate::sync::{AtomicPtr, Ordering};
 
 /// What the other workers see of a worker.
 pub(crate) struct Remote {
@@ -53,7 +54,7 @@ impl Remote {
 
     /// Puts a machine into the slot; what was there comes back. Called by the worker whose slot it is.
     #[inline]
-    fn put_next_up(&self, machine: Scheduled) -> Option<Scheduled> {
+    pub(super) fn put_next_up(&self, machine: Scheduled) -> Option<Scheduled> {
         let machine = machine.into_cell().as_ptr();
         if self.next_up.load(Ordering::Relaxed).is_null() {
             // An empty slot stays empty, as only its worker fills it: no exchange is needed.

@@ -7,6 +7,9 @@ mod local;
 mod pace;
 mod worker;
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -158,7 +161,7 @@ impl Pool {
     /// Whether some other worker than the one that asks, which counts as asleep by now, is awake to find what was handed over; nobody
     /// relies on that once the workers are to exit.
     fn is_left_to_others(&self) -> bool {
-        !self.is_to_exit() && self.sleep.sleeping() < self.workers()
+        !self.is_to_exit() && self.sleep.is_anybody_awake()
     }
 
     /// Puts a machine where any worker finds it.

@@ -10,7 +10,7 @@ use super::environment::Random;
 use super::local::{Local, Remote};
 use super::pace::Stopwatch;
 use crate::cell::{After, Scheduled, Turn};
-use crate::sleep::{LastSearcher, Woken};
+use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
     INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX,
@@ -400,12 +400,8 @@ impl Worker {
     fn stop_searching(&mut self) {
         self.searching = false;
         let pool = &self.local.pool;
-        if pool.sleep.found() == LastSearcher::No {
-            return;
-        }
-        if pool.has_work_for_another() {
-            pool.sleep.notify();
-        } else if pool.remotes.iter().any(|remote| remote.keeps_waiting()) {
+        pool.sleep.found(|| pool.has_work_for_another());
+        if pool.remotes.iter().any(|remote| remote.keeps_waiting()) {
             // This worker may have been the watch, or have fetched more than it can run soon; and what it runs now may take long.
             pool.sleep.ask_for_watch();
         }

@@ -39,14 +39,6 @@ pub(crate) enum Woken {
     Watched,
 }
 
-/// Whether the caller, who stopped searching, must look whether another search is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum LastSearcher {
-    Yes,
-    No,
-}
-
 struct Sleeper {
     worker: usize,
     thread: Thread,
@@ -164,16 +156,22 @@ impl Sleep {
         true
     }
 
-    /// Stops searching, having found work.
-    pub(crate) fn found(&self) -> LastSearcher {
+    /// Stops searching, having found work. Who is the last to do so passes the search on, if `look` says that there is more.
+    pub(crate) fn found(&self, look: impl FnOnce() -> bool) {
         let before = Counts(self.counts.fetch_sub(SEARCHING, Ordering::Relaxed));
         if before.searching() != 1 {
-            return LastSearcher::No;
+            return;
         }
-        // SeqCst: pairs with the posters' fence: one that read this worker as searching put its work before the look that
-        // the caller takes now.
+        // SeqCst: pairs with the posters' fence: one that read this worker as searching put its work before the look below.
         fence(Ordering::SeqCst);
-        LastSearcher::Yes
+        if look() {
+            self.notify();
+        }
+    }
+
+    /// Whether anybody does not sleep, for a worker that counts as asleep itself and leaves what it handed over to the others.
+    pub(crate) fn is_anybody_awake(&self) -> bool {
+        self.sleeping() < self.parkers.len()
     }
 
     /// Sleeps until work is posted. `searching`: the worker is counted as a searcher. `look` tells whether any source holds

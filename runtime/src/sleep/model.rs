@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ::loom::thread;
 
-use super::{LastSearcher, Sleep, Woken};
+use super::{Sleep, Woken};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, model};
 
 /// What posters put and searchers take.
@@ -56,8 +56,8 @@ impl Pool {
             assert_eq!(woken, Woken::Searching);
             searching = true;
         }
-        if searching && self.sleep.found() == LastSearcher::Yes && self.has_work() {
-            self.sleep.notify();
+        if searching {
+            self.sleep.found(|| self.has_work());
         }
     }
 
@@ -178,4 +178,89 @@ fn model_wake_all() {
             worker.join().unwrap();
         }
     });
+}
+
+/// Work that two workers share until all of it is done; then the last piece ends both.
+struct Shared {
+    pool: Arc<Pool>,
+    left: AtomicUsize,
+    exit: AtomicBool,
+}
+
+impl Shared {
+    fn has_work(&self) -> bool {
+        self.pool.has_work() || self.exit.load(Ordering::Relaxed)
+    }
+
+    fn sleep(&self, worker: usize, searching: bool, retired: bool) -> bool {
+        let woken = self.pool.sleep.sleep(
+            worker,
+            searching,
+            None,
+            || {
+                // As in `Pool::is_left_to_others`: nobody relies on others who may be leaving.
+                let left_to_others =
+                    !self.exit.load(Ordering::Relaxed) && self.pool.sleep.is_anybody_awake();
+                self.has_work() && !(retired && left_to_others)
+            },
+            || false,
+        );
+        woken == Woken::Searching
+    }
+
+    /// A worker's outermost loop until everything is done.
+    fn work(&self, worker: usize, mut searching: bool) {
+        while !self.exit.load(Ordering::Relaxed) {
+            if !self.pool.take() {
+                searching = self.sleep(worker, searching, false);
+                continue;
+            }
+            if std::mem::take(&mut searching) {
+                self.pool.sleep.found(|| self.has_work());
+            }
+            if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                self.exit.store(true, Ordering::Relaxed);
+                self.pool.sleep.wake_all();
+            }
+        }
+    }
+}
+
+/// One worker hands a machine over, wakes nobody and goes to sleep without looking for more, while the other goes to sleep and `posted`
+/// machines are posted: somebody is awake until all of it is done.
+fn retire(posted: usize) {
+    let shared = Arc::new(Shared {
+        pool: Pool::new(2, 0),
+        left: AtomicUsize::new(1 + posted),
+        exit: AtomicBool::new(false),
+    });
+    let other = Arc::clone(&shared);
+    let other = thread::spawn(move || other.work(0, false));
+    let posters: Vec<_> = (0..posted)
+        .map(|_| {
+            let poster = Arc::clone(&shared);
+            thread::spawn(move || poster.pool.post())
+        })
+        .collect();
+    // As in `Worker::hand_over`.
+    shared.pool.work.fetch_add(1, Ordering::Relaxed);
+    let searching = shared.sleep(1, false, true);
+    shared.work(1, searching);
+    other.join().unwrap();
+    for poster in posters {
+        poster.join().unwrap();
+    }
+    assert_eq!(shared.left.load(Ordering::Relaxed), 0);
+}
+
+/// The other worker, which is relied on, goes to sleep.
+#[test]
+fn model_retire() {
+    model("sleep/retire", Some(3), || retire(0));
+}
+
+/// And somebody posts meanwhile.
+#[test]
+fn model_retire_and_post() {
+    model("sleep/retire_and_post", Some(1), || retire(1));
 }
