@@ -46,6 +46,20 @@ impl RuntimeArgs {
     }
 }
 
+/// How long a runtime may take to end in which something already went wrong: what hangs will not drain.
+const END_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Ends a runtime, and says what was not clean about it. It gets less time if there are `problems` already.
+pub(crate) fn end(runtime: &Runtime, patience: Duration, problems: &[String]) -> Option<String> {
+    let timeout = if problems.is_empty() {
+        patience
+    } else {
+        patience.min(END_AFTER_FAILURE)
+    };
+    let report = runtime.shutdown(timeout);
+    (!report.is_clean()).then(|| format!("the end was not clean: {report}"))
+}
+
 /// Text of a command line as a time in seconds above zero.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text

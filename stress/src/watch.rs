@@ -178,7 +178,8 @@ mod tests {
     fn what_does_not_move_is_described() {
         let output = Output::new(None);
         let runtime = Runtime::builder().workers(1).build().expect("one worker");
-        let watch = Watch::new(&runtime, &output, Duration::from_millis(100));
+        let watch = Watch::new(&runtime, &output, Duration::from_secs(300));
+        let impatient = Watch::new(&runtime, &output, Duration::from_millis(100));
         let (open, gate) = sync_channel::<()>(0);
         let gate = std::sync::Mutex::new(gate);
         let (_, sender) = runtime.connect_with_capacity(
@@ -189,7 +190,7 @@ mod tests {
         );
         watch.idle("connect", None, || 0).expect("nothing to do");
         watch.send(&sender, Wait::Here).expect("there is room");
-        let stall = watch
+        let stall = impatient
             .idle("the gate", None, || 0)
             .expect_err("it is shut")
             .to_string();

@@ -119,7 +119,7 @@ fn the_small_sister_of_a_hundred_million() {
 #[test]
 fn the_classic_drivers() {
     let value = json(
-        "classic --machines 30 --messages 6 --iterations 2 --inflection 3 --workers 2 --timeout 300",
+        "classic --machines 30 --messages 6 --iterations 2 --inflection 3 --workers 2 --timeout 120",
     );
     let drivers: Vec<_> = value["drivers"]
         .as_array()
@@ -129,7 +129,7 @@ fn the_classic_drivers() {
         .collect();
     assert_eq!(drivers, [2 * 6 * 30, 2 * (6 + 2 * 28 * 6), 2 * 6 * (8 + 1)]);
     let value = json(
-        "classic daisy-chain --machines 6 --messages 2 --multiplier 3 --unbound --timeout 300",
+        "classic daisy-chain --machines 6 --messages 2 --multiplier 3 --unbound --timeout 120",
     );
     assert_eq!(
         value["drivers"][0]["received"],
@@ -150,7 +150,7 @@ fn the_classic_drivers_by_settings() {
         [additional.Forwarder.default]
         machines = 10
         messages = 4
-        timeout = 300
+        timeout = 120
         inflection_value = 2
     ";
     std::fs::write(&path, text).expect("a file");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::output::{Output, Table, count, duration, figure, nanoseconds};
 use crate::process;
-use crate::runtime::{RuntimeArgs, amount, seconds};
+use crate::runtime::{RuntimeArgs, amount, end, seconds};
 
 /// The flags of this mode. What they leave open the settings say; what these leave open, the drivers of d3 0.1.3.
 #[derive(Clone, Debug, clap::Args)]
@@ -101,14 +101,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
             })
         };
         let stats = runtime.stats().total();
-        let stopped = runtime.shutdown(plan.timeout);
         let mut problems = Vec::new();
         if let Err(failure) = &outcome {
             problems.push(format!("{name}: {failure}"));
         }
-        if !stopped.is_clean() {
-            problems.push(format!("{name}: the end was not clean: {stopped}"));
-        }
+        let unclean = end(&runtime, plan.timeout, &problems);
+        problems.extend(unclean.map(|problem| format!("{name}: {problem}")));
         ran.push(Ran {
             plan: *plan,
             outcome,

@@ -15,7 +15,7 @@ use crate::memory;
 use crate::million::Phase;
 use crate::output::{Output, bytes, count};
 use crate::process;
-use crate::runtime::{RuntimeArgs, amount, seconds};
+use crate::runtime::{self, RuntimeArgs, amount, seconds};
 use crate::watch::{Stall, Watch};
 
 /// The flags of this mode.
@@ -77,12 +77,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     if let Err(stall) = collective(args.count, "", args, output, &runtime, &mut found) {
         found.problems.push(stall.to_string());
     }
-    let report = runtime.shutdown(args.patience);
-    if !report.is_clean() {
-        found
-            .problems
-            .push(format!("the end was not clean: {report}"));
-    }
+    let unclean = runtime::end(&runtime, args.patience, &found.problems);
+    found.problems.extend(unclean);
     found.tables().iter().for_each(|table| output.table(table));
     output.end(&found.json(), &found.problems)
 }

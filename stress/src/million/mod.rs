@@ -20,7 +20,7 @@ use crate::latency::Latencies;
 use crate::memory;
 use crate::output::Output;
 use crate::process;
-use crate::runtime::{RuntimeArgs, amount, seconds};
+use crate::runtime::{RuntimeArgs, amount, end, seconds};
 use crate::watch::Watch;
 
 /// The flags of this mode.
@@ -173,12 +173,8 @@ fn with_payload<const N: usize>(args: &Args, output: &Output) -> Result<Found, S
     phases::<N>(args, output, &runtime, &tally, &mut found);
     found.latency = Some(tally.latencies.summary());
     found.stats = runtime.stats();
-    let report = runtime.shutdown(args.patience);
-    if !report.is_clean() {
-        found
-            .problems
-            .push(format!("the end was not clean: {report}"));
-    }
+    let unclean = end(&runtime, args.patience, &found.problems);
+    found.problems.extend(unclean);
     found.count_up(&tally.counts);
     Ok(found)
 }

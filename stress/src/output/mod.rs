@@ -20,7 +20,7 @@ pub(crate) use progress::Progress;
 pub(crate) use table::Table;
 
 /// The exit code of a run in which something was missing or wrong.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The exit code of a run that was asked for what makes no sense, or what the machine is too small for; as clap's.
 pub(crate) const REFUSED: u8 = 2;
 

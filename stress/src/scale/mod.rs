@@ -73,6 +73,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
                 Ok((cell, mut found)) => {
                     sheet.add(cell);
                     problems.append(&mut found);
+                    // What is broken stays so, and each hang costs its patience.
+                    if !problems.is_empty() {
+                        break;
+                    }
                 }
                 Err(problem) => return output.refuse(problem),
             }
@@ -125,6 +129,9 @@ fn cell(args: &Args, plan: &million::Args, quiet: &Output) -> Result<(Cell, Vec<
                 .iter()
                 .map(|problem| format!("{place}: {problem}")),
         );
+        if !problems.is_empty() {
+            break;
+        }
         if let Some(sent) = found.phases.iter().find(|phase| phase.name == "send") {
             seconds.push(sent.took.as_secs_f64());
             instructions = sent.operations;
