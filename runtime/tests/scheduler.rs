@@ -1,7 +1,9 @@
 //! Machines that linger, queues behind long receives, and whom the workers wake: what is easily forgotten is still run.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, WeakSender};
@@ -339,6 +341,53 @@ fn a_machine_that_is_up_next_does_not_wait_for_a_long_one() {
             rounds.load(Ordering::Relaxed) == round
         });
     }
+}
+
+#[derive(MachineImpl)]
+enum Work {
+    For(Duration),
+}
+
+/// A machine whose instructions take as long as they say; it notes how many of its kind each thread ran.
+fn connect_heavy(runtime: &Runtime, by: &Arc<Mutex<HashMap<ThreadId, usize>>>) -> Sender<Work> {
+    let by = Arc::clone(by);
+    let (_, sender) = runtime.connect(move |Work::For(time): Work| {
+        spin(time);
+        let me = std::thread::current().id();
+        *by.lock().expect("nobody panics").entry(me).or_default() += 1;
+    });
+    sender
+}
+
+/// A worker that had only light work, and finds its queue full of heavy work, shares it.
+#[test]
+fn work_that_turns_out_heavy_is_shared() {
+    const MACHINES: usize = 400;
+    let runtime = runtime(2);
+    let by = Arc::default();
+    let heavy: Vec<_> = (0..MACHINES)
+        .map(|_| connect_heavy(&runtime, &by))
+        .collect();
+    let (_, spread) = runtime.connect(move |Knock::Knock| {
+        for heavy in &heavy {
+            heavy
+                .send(Work::For(Duration::from_millis(1)))
+                .expect("it lives");
+        }
+    });
+    for _ in 0..2 {
+        let game = Match::new(&runtime, Duration::ZERO);
+        game.serve();
+        wait_until("the game goes on", || {
+            game.hits.load(Ordering::Relaxed) > 1_000
+        });
+    }
+    runtime.wait_idle(PATIENCE).expect("the games are over");
+    spread.send(Knock::Knock).expect("it lives");
+    runtime.wait_idle(PATIENCE).expect("all is done");
+    let by = by.lock().expect("nobody panics");
+    assert_eq!(by.values().sum::<usize>(), MACHINES);
+    assert_eq!(by.len(), 2, "{by:?}");
 }
 
 #[derive(MachineImpl)]

@@ -3,6 +3,9 @@
 use crate::sync::{AtomicPtr, Ordering};
 
 /// A lazily allocated value. Once there it stays until the owner is dropped.
+///
+/// Transparent: the layout of a cell does not depend on what is in its boxes (see `Header::queue`).
+#[repr(transparent)]
 pub(crate) struct LazyBox<T>(AtomicPtr<T>);
 
 impl<T> LazyBox<T> {

@@ -91,6 +91,15 @@ impl List {
         self.len.set(self.len.get() + 1);
     }
 
+    /// Makes this list of the present thread ready for use; false: the thread's locals are destroyed.
+    fn open(&self, class: usize) -> bool {
+        if self.cap.get() == 0 && LEAVING.try_with(|_| ()).is_ok() {
+            // The first use on this thread: from now on `Leaving` will empty the list.
+            self.cap.set(per_class(POOL_BYTES_PER_THREAD, class));
+        }
+        self.cap.get() != 0
+    }
+
     /// Moves blocks from `from` until this list holds `len`, or that one is empty.
     fn fill_from(&self, from: &Self, len: usize) {
         while self.len.get() < len {
@@ -161,7 +170,8 @@ pub(super) fn allocate(source: Source) -> Option<NonNull<u8>> {
 fn allocate_slowly(class: usize) -> Option<NonNull<u8>> {
     let recycled = LOCAL.with(|local| {
         let list = &local.0[class];
-        if list.cap.get() == 0 {
+        // Also on a thread that never frees: it is the one that draws from what the others have too much of.
+        if !list.open(class) {
             return None;
         }
         // An outside thread that sends bursts must not fight for this lock at every block: who finds it taken goes to the
@@ -201,11 +211,7 @@ pub(super) unsafe fn free(memory: NonNull<u8>, source: Source) {
 /// As for `free`; `list` is this thread's of `class`.
 #[cold]
 unsafe fn free_slowly(memory: NonNull<u8>, class: usize, list: &List) {
-    if list.cap.get() == 0 && LEAVING.try_with(|_| ()).is_ok() {
-        // The first use on this thread: from now on `Leaving` will empty the list.
-        list.cap.set(per_class(POOL_BYTES_PER_THREAD, class));
-    }
-    if list.cap.get() == 0 {
+    if !list.open(class) {
         // SAFETY: allocated with its class's layout; the thread's locals are destroyed, so there is no list for it.
         unsafe { dealloc(memory.as_ptr(), class_layout(class)) };
         return;
@@ -226,4 +232,55 @@ fn spill(list: &List, class: usize) {
         shared.0[class].fill_from(&batch, per_class(POOL_BYTES_SHARED, class));
     }
     batch.empty(class);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The thread that sends and the one that receives: each only allocates, or only frees.
+    #[test]
+    fn a_thread_that_never_frees_draws_from_what_others_have_too_much_of() {
+        // Of a class that the other tests of this process hardly use.
+        let class = CLASSES - 1;
+        let source = Source::Class(class);
+        let many = 4 * per_class(POOL_BYTES_PER_THREAD, class);
+        let blocks: Vec<usize> = (0..many)
+            .map(|_| {
+                allocate(source)
+                    .expect("there is memory")
+                    .as_ptr()
+                    .expose_provenance()
+            })
+            .collect();
+        let given = blocks.clone();
+        std::thread::spawn(move || {
+            for block in given {
+                let block =
+                    NonNull::new(ptr::with_exposed_provenance_mut(block)).expect("not null");
+                // SAFETY: allocated above from this source, and nobody uses it.
+                unsafe { free(block, source) };
+            }
+            // While this thread, and with it its list, is there. Many: where another test has the lock, one comes from the allocator.
+            std::thread::spawn(move || {
+                let drawn: Vec<_> = (0..many)
+                    .map(|_| allocate(source).expect("there is memory"))
+                    .collect();
+                assert!(
+                    drawn
+                        .iter()
+                        .any(|drawn| blocks.contains(&drawn.as_ptr().addr())),
+                    "no block was recycled"
+                );
+                for block in drawn {
+                    // SAFETY: as above.
+                    unsafe { free(block, source) };
+                }
+            })
+            .join()
+            .expect("it draws a recycled block");
+        })
+        .join()
+        .expect("both threads end");
+    }
 }

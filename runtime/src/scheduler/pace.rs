@@ -135,8 +135,8 @@ impl Stopwatch {
         };
     }
 
-    /// Reads off after `turns` turns; `instructions` counts from the worker's start.
-    pub(super) fn read(&mut self, now_ns: u64, turns: u64, instructions: u64, pace: &Pace) {
+    /// Reads off after `turns` turns: how long one took. `instructions` counts from the worker's start.
+    pub(super) fn read(&mut self, now_ns: u64, turns: u64, instructions: u64, pace: &Pace) -> u64 {
         let measured = Measured {
             elapsed_ns: now_ns.saturating_sub(self.last_ns),
             turns,
@@ -145,6 +145,7 @@ impl Stopwatch {
         };
         (self.last_ns, self.instructions) = (now_ns, instructions);
         pace.set(&measured);
+        measured.turn_ns()
     }
 }
 

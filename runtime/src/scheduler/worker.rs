@@ -34,6 +34,8 @@ pub(super) struct Worker {
     random: Random,
     /// Turns until the injector, and the clock, are looked at. The injector comes first after a wake: it is what most wakes are for.
     until_look: u32,
+    /// What `until_look` began with.
+    look_interval: u32,
     next_up_run: u32,
     stopwatch: Stopwatch,
     /// How often in a row a machine lingered in vain.
@@ -62,6 +64,7 @@ impl Worker {
             local,
             random,
             until_look: 1,
+            look_interval: INJECTOR_INTERVAL_TURNS,
             next_up_run: 0,
             stopwatch: Stopwatch::default(),
             in_vain: 0,
@@ -248,18 +251,28 @@ impl Worker {
     /// What is done every so many turns: the injector first, and a look at the clock.
     #[cold]
     fn look_around(&mut self) -> Option<Scheduled> {
-        self.until_look = INJECTOR_INTERVAL_TURNS;
         self.in_vain = 0;
         let now_ns = self.local.pool.now_ns();
         let remote = self.local.remote();
         let instructions = remote.counters.instructions.get();
         if self.stopwatch.is_running() {
-            let turns = u64::from(INJECTOR_INTERVAL_TURNS);
-            self.stopwatch
+            let turns = u64::from(self.look_interval);
+            let turn_ns = self
+                .stopwatch
                 .read(now_ns, turns, instructions, &remote.pace);
+            // Who waits in the injector waits for a time slice or so, however long the turns are.
+            let slice_ns = self.local.pool.config.time_slice.as_nanos() as u64;
+            self.look_interval = u32::try_from(slice_ns / turn_ns)
+                .unwrap_or(u32::MAX)
+                .clamp(1, INJECTOR_INTERVAL_TURNS);
+            if self.local.has_queued() {
+                // What did not pay others when it was queued may do so now.
+                self.local.offer(1);
+            }
         } else {
             self.stopwatch.restart(now_ns, instructions);
         }
+        self.until_look = self.look_interval;
         if let Some(machine) = self.help_the_stuck(now_ns) {
             return Some(machine);
         }
