@@ -269,11 +269,23 @@ fn model_control_and_old_word() {
     });
 }
 
-/// BARE with and without IDLE: two first pushes after a rest, of which one installs the block and writes its value when the word is unlocked
-/// already, while a control post wakes the consumer, which may rest again.
+/// Two first pushes after a rest: one installs the block, and writes its value when the word is unlocked already; the other keeps nothing.
 #[test]
 fn model_two_bare_pushes() {
-    model("mailbox/two_bare_pushes", Some(2), || {
+    model("mailbox/two_bare_pushes", Some(3), || {
+        let mailbox = Mailbox::new(UNBOUNDED);
+        mailbox.consume();
+        let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
+        assert!(mailbox.push(1, 0, OVER));
+        mailbox.finish([producer]);
+        mailbox.assert_all_received();
+    });
+}
+
+/// The same while a control post wakes the consumer: BARE without IDLE, and a consumer that may rest again between the looks and claims.
+#[test]
+fn model_two_bare_pushes_and_post() {
+    model("mailbox/two_bare_pushes_and_post", Some(1), || {
         let mailbox = Mailbox::new(UNBOUNDED);
         mailbox.consume();
         let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
