@@ -141,7 +141,7 @@ fn a_machine_from_outside_runs_between_machines_that_linger() {
         game.serve();
         let knocks = Arc::<AtomicUsize>::default();
         let door = connect_door(&runtime, &knocks);
-        for round in 1..=2_000 {
+        for round in 1..=500 {
             let hits = game.hits.load(Ordering::Relaxed);
             door.send(Knock::Knock).expect("the machine lives");
             wait_until("the machine from outside is run", || {
@@ -331,7 +331,7 @@ fn a_machine_that_is_up_next_does_not_wait_for_a_long_one() {
         });
         seen.fetch_add(1, Ordering::Relaxed);
     });
-    for round in 1..=300 {
+    for round in 1..=150 {
         let hits = game.hits.load(Ordering::Relaxed);
         wait_until("the game goes on", || {
             game.hits.load(Ordering::Relaxed) > hits + 1_000
