@@ -52,8 +52,9 @@ impl<'a> Turn<'a> {
     /// An instruction was dropped unread: it counts against the turn, since its destructor is user code.
     pub(super) fn dropped_one(&mut self) {
         self.counters.dropped.add(1);
-        self.budget -= 1;
-        self.until_clock -= 1;
+        // A panic may have come with the last instruction of a stretch.
+        self.budget = self.budget.saturating_sub(1);
+        self.until_clock = self.until_clock.saturating_sub(1);
     }
 
     /// Whether the machine has had its share and gives way.

@@ -145,11 +145,11 @@ pub struct MachineInfo {
     pub name: Option<String>,
     /// The type of its value.
     pub machine: &'static str,
-    /// The type of its instructions.
+    /// The type of its instructions; of several sets the first.
     pub instruction_set: &'static str,
-    /// Instructions not read yet.
+    /// Instructions not read yet, in all its mailboxes.
     pub len: usize,
-    /// What its mailbox holds before it is full; None: no bound.
+    /// What its mailbox, or each of several, holds before it is full; None: no bound.
     pub capacity: Option<usize>,
     /// Whether it has nothing to do.
     pub at_rest: bool,
@@ -178,7 +178,10 @@ impl MachineInfo {
                 .map(|name| name.to_string()),
             machine: (header.vtable.machine_type)(),
             instruction_set: (header.vtable.instruction_set)(),
-            len: queue.len() as usize,
+            len: header
+                .mailboxes()
+                .map(|mailbox| mailbox.queue().len() as usize)
+                .sum(),
             capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
             at_rest: tail.has(word::IDLE),
             parked,
@@ -187,7 +190,7 @@ impl MachineInfo {
             } else {
                 None
             },
-            has_waiters: tail.has(word::WAITERS),
+            has_waiters: header.has_waiters(),
             parks: side.map_or(0, |side| side.parks.load(Ordering::Relaxed)),
             parked_for: Duration::from_nanos(
                 side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed)),
