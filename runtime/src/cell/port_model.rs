@@ -313,6 +313,28 @@ fn model_two_mailboxes_and_rest() {
     });
 }
 
+/// The last sender of all pushes to the port and goes, while the machine is about to rest: it finds itself closed with an instruction
+/// left in a port that it has let rest.
+#[test]
+fn model_last_sender_behind_a_port_push() {
+    model("cell/last_sender_behind_a_port_push", None, || {
+        let two = Two::new(4, false);
+        let memory = two.reference();
+        let Two { a, b, shared } = two;
+        let items = Arc::clone(&shared.tally);
+        let producer = thread::spawn(move || {
+            drop(a);
+            b.try_send(Item::new(&items)).expect("open");
+        });
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &shared, [producer]);
+        assert_eq!(Tally::is(&shared.tally.received), 1, "it ended too early");
+        drop(memory);
+        shared.tally.assert_gone();
+    });
+}
+
 /// A report and a push to the port, which use the same bit, against a machine that is about to rest.
 #[test]
 fn model_port_control_and_rest() {
