@@ -77,6 +77,11 @@ impl TwoCell {
     unsafe fn free(cell: NonNull<Header>) {
         // SAFETY: allocated by `Two::new` as a box of this type, and the last reference is gone.
         let cell = unsafe { Box::from_raw(cell_of::<Self>(cell).as_ptr()) };
+        // Nothing is counted too often or too seldom.
+        for header in [cell.mailbox.header(), cell.port.mailbox.header()] {
+            let left = (header.refs.load(Relaxed), header.senders.load(Relaxed));
+            assert_eq!(left, (0, 0), "references and senders that are left");
+        }
         cell.memory
             .with_mut(|_| cell.shared.tally.freed.fetch_add(1, Relaxed));
     }
