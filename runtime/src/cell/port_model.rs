@@ -19,7 +19,7 @@ use super::{
 use crate::backpressure::{self, Parked, make_room, park};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::sender::Sender;
-use crate::sync::{UnsafeCell, model, yield_now};
+use crate::sync::{AtomicU64, Ordering, UnsafeCell, model, yield_now};
 
 /// A machine with a second mailbox.
 #[repr(C)]
@@ -39,6 +39,25 @@ struct Shared {
     tally: Arc<Tally>,
     /// The consumer gave way and still has the token.
     again: Arc<Flag>,
+    window: Arc<Window>,
+}
+
+/// The consumer's moment before its step of rest, and a thread's moment after all it did. loom (0.7.3) knows the last access to a word
+/// only: where a thread loads a word and then exchanges it, it does not try that thread before another one's earlier load. Both sides change this
+/// word, so that it does.
+struct Window(AtomicU64);
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl Window {
+    fn pass(&self) {
+        // Relaxed: it must order nothing.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl TwoCell {
@@ -163,6 +182,7 @@ unsafe fn consume(cell: NonNull<Header>) {
             }
         }
         this.note();
+        this.shared.window.pass();
         // SAFETY: as above.
         match unsafe { first.queue.rest() } {
             Rest::Rested => return,
@@ -326,10 +346,12 @@ fn model_last_sender_behind_a_port_push() {
         let two = Two::new(4, false);
         let memory = two.reference();
         let Two { a, b, shared } = two;
-        let items = Arc::clone(&shared.tally);
+        let (items, window) = (Arc::clone(&shared.tally), Arc::clone(&shared.window));
         let producer = thread::spawn(move || {
             drop(a);
             b.try_send(Item::new(&items)).expect("open");
+            drop(b);
+            window.pass();
         });
         // SAFETY: the model has the token.
         unsafe { consume(memory.as_ptr()) };
