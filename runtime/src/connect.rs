@@ -1,5 +1,7 @@
 //! Joining the collective.
 
+mod several;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -215,7 +217,7 @@ enum Capacity {
     Unbounded,
 }
 
-/// The settings of one machine: see [`Runtime::machine`]. `A` is the instruction set it accepts.
+/// The settings of one machine: see [`Runtime::machine`]. `A` is the instruction set it accepts, or a tuple of several.
 #[must_use = "a machine is connected by `connect`"]
 pub struct MachineBuilder<'a, T, A = ()> {
     runtime: &'a Runtime,
@@ -226,7 +228,7 @@ pub struct MachineBuilder<'a, T, A = ()> {
 }
 
 impl<'a, T, A> MachineBuilder<'a, T, A> {
-    /// What the mailbox holds before it is full.
+    /// What the mailbox, or each of several, holds before it is full.
     pub fn capacity(mut self, instructions: usize) -> Self {
         self.capacity = Capacity::Bounded(instructions);
         self
@@ -243,10 +245,60 @@ impl<'a, T, A> MachineBuilder<'a, T, A> {
         self.name = Some(name.into());
         self
     }
+
+    fn instructions(&self) -> u64 {
+        match self.capacity {
+            Capacity::Default => self.runtime.default_capacity(),
+            Capacity::Bounded(instructions) => at_least_one(instructions),
+            Capacity::Unbounded => UNBOUNDED,
+        }
+    }
+
+    fn checked_instructions(&self) -> Result<u64, BuildError> {
+        match self.capacity {
+            Capacity::Bounded(0) => Err(BuildError::ZeroCapacity),
+            _ => Ok(self.instructions()),
+        }
+    }
 }
 
 impl<'a, T> MachineBuilder<'a, T, ()> {
-    /// The instruction set that the machine accepts.
+    /// The instruction set that the machine accepts. Called again, up to four times, it adds a mailbox for one more set, and `connect`
+    /// returns a tuple of senders.
+    ///
+    /// All mailboxes of a machine are read under one run token: the `receive`s of its sets never run at the same time, so the state that they
+    /// share needs no lock. (Mailboxes that are added by [`and_connect`](Runtime::and_connect) run on their own.) Each mailbox is bounded
+    /// and keeps the order of each of its senders; between mailboxes there is no order, and they are read in turn. The machine is one: one id, one
+    /// handle, one name; a full receiver parks it with all its mailboxes; it lives until the last sender of all its mailboxes
+    /// is gone, and a stop or a panic closes them all. `connected` and `disconnected` are called once, those of the set that was accepted first.
+    ///
+    /// ```
+    /// use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, bounded};
+    ///
+    /// #[derive(MachineImpl)]
+    /// enum Read { Total(Sender<u64>) }
+    /// #[derive(MachineImpl)]
+    /// enum Write { Add(u64) }
+    ///
+    /// #[derive(Default)]
+    /// struct Account { total: u64 }
+    /// impl MachineMut<Write> for Account {
+    ///     fn receive(&mut self, Write::Add(n): Write) { self.total += n; }
+    /// }
+    /// impl MachineMut<Read> for Account {
+    ///     fn receive(&mut self, Read::Total(to): Read) { let _ = to.send(self.total); }
+    /// }
+    ///
+    /// let runtime = Runtime::builder().workers(2).build()?;
+    /// let (write, read) = runtime.machine(Account::default()).accepts::<Write>().accepts::<Read>().connect();
+    /// write.send(Write::Add(2)).expect("the machine lives");
+    /// runtime.wait_idle(std::time::Duration::from_secs(10))?;
+    /// let (to, total) = bounded(1);
+    /// read.send(Read::Total(to)).expect("the machine lives");
+    /// assert_eq!(total.recv(), Ok(2));
+    /// assert_eq!(write.handle(), read.handle());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accepts<P>(self) -> MachineBuilder<'a, T, P>
     where
         T: MachineMut<P> + 'static,
@@ -277,11 +329,7 @@ where
     /// Connects the machine. A capacity of 0 counts as 1, with a warning; a runtime that has ended gives a disconnected
     /// sender. [`try_connect`](Self::try_connect) makes errors of both.
     pub fn connect(self) -> Sender<P> {
-        let capacity = match self.capacity {
-            Capacity::Default => self.runtime.default_capacity(),
-            Capacity::Bounded(instructions) => at_least_one(instructions),
-            Capacity::Unbounded => UNBOUNDED,
-        };
+        let capacity = self.instructions();
         enter(
             self.runtime.pool(),
             Owned(self.machine),
@@ -297,12 +345,7 @@ where
     /// # Errors
     /// [`BuildError::ZeroCapacity`], or [`BuildError::Stopped`] if the runtime has ended. The machine is dropped then.
     pub fn try_connect(self) -> Result<Sender<P>, BuildError> {
-        let capacity = match self.capacity {
-            Capacity::Default => self.runtime.default_capacity(),
-            Capacity::Bounded(0) => return Err(BuildError::ZeroCapacity),
-            Capacity::Bounded(instructions) => at_least_one(instructions),
-            Capacity::Unbounded => UNBOUNDED,
-        };
+        let capacity = self.checked_instructions()?;
         enter(
             self.runtime.pool(),
             Owned(self.machine),

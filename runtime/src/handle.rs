@@ -39,7 +39,7 @@ impl MachineHandle {
     }
 
     /// Stops the machine: it reads no instruction after the current one. What it leaves unread is dropped and counted.
-    /// `disconnected` is called. Other mailboxes of the same value go on.
+    /// `disconnected` is called. Mailboxes that [`and_connect`](crate::Runtime::and_connect) added to the same value go on.
     pub fn stop(&self) {
         self.0.ask_to_end(EndCode::Stopped);
     }

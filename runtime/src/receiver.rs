@@ -33,6 +33,8 @@ struct ReceiverCell<P> {
 impl<P: Send + 'static> ReceiverCell<P> {
     const VTABLE: VTable = VTable {
         is_machine: false,
+        is_port: false,
+        ports: cell::PortsAt::NOWHERE,
         run: Self::run,
         rest: Self::rest,
         wake: Self::wake,

@@ -171,7 +171,8 @@ impl Runtime {
         self.pool().workers()
     }
 
-    /// Live (machine, instruction set) pairs: exact.
+    /// Live (machine, instruction set) pairs: exact. A machine whose sets share a run token (see
+    /// [`MachineBuilder::accepts`](crate::MachineBuilder::accepts)) counts once.
     pub fn machine_count(&self) -> usize {
         self.pool().registry.len()
     }

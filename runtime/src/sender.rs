@@ -86,7 +86,7 @@ impl<P> Sender<P> {
 
     /// A handle to the machine, without the type of its instructions.
     pub fn handle(&self) -> MachineHandle {
-        MachineHandle::new(MemRef::of(self.cell().header()))
+        MachineHandle::new(MemRef::of(self.cell().header().machine()))
     }
 
     /// The id of the mailbox and its machine.
@@ -105,8 +105,17 @@ impl<P> Sender<P> {
     fn refused_from_here(&self) -> bool {
         match self.cell().header().pool() {
             Some(pool) => pool.phase() != Phase::Running && !scheduler::is_worker_of(pool),
-            None => false,
+            None => self.cell().header().vtable.is_port && self.port_is_refused_from_here(),
         }
+    }
+
+    /// A port belongs to the pool of its machine.
+    fn port_is_refused_from_here(&self) -> bool {
+        self.cell()
+            .header()
+            .machine()
+            .pool()
+            .is_some_and(|pool| pool.phase() != Phase::Running && !scheduler::is_worker_of(pool))
     }
 }
 
@@ -383,7 +392,7 @@ impl<P> fmt::Debug for WeakSender<P> {
 /// A loss is counted in the receiving runtime's statistics and written to the log.
 pub fn send_cmd<P: Send + 'static>(sender: &Sender<P>, instruction: P) {
     if let Err(error) = sender.send(instruction) {
-        if let Some(pool) = sender.cell().header().pool() {
+        if let Some(pool) = sender.cell().header().machine().pool() {
             pool.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
         tracing::info!(machine = %sender.id(), %error, "an instruction was not sent");

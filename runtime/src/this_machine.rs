@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::cell::EndCode;
+use crate::cell::{EndCode, MemRef};
 use crate::error::{EndReason, NotHere};
 use crate::handle::MachineHandle;
 use crate::id::MachineId;
@@ -38,10 +38,11 @@ pub fn handle() -> Result<MachineHandle, NotHere> {
         .ok_or(NotHere::NoMachine)
 }
 
-/// A sender to the mailbox that is being served. Weak: a machine that keeps a strong sender to itself lives for ever.
+/// A sender to the mailbox of this machine that takes `P`: the one that is being served, or another one under the same run
+/// token. Weak: a machine that keeps a strong sender to itself lives for ever.
 ///
 /// # Errors
-/// [`NotHere::NoMachine`] outside of a machine, [`NotHere::OtherInstructionSet`] if the mailbox takes other instructions.
+/// [`NotHere::NoMachine`] outside of a machine, [`NotHere::OtherInstructionSet`] if the machine takes other instructions.
 ///
 /// ```
 /// use d3_runtime::{MachineImpl, Runtime, bounded, this_machine};
@@ -64,11 +65,12 @@ pub fn handle() -> Result<MachineHandle, NotHere> {
 /// ```
 pub fn sender<P: 'static>() -> Result<WeakSender<P>, NotHere> {
     let machine = scheduler::machine().ok_or(NotHere::NoMachine)?;
-    if (machine.vtable.instruction_set_id)() != std::any::TypeId::of::<P>() {
-        return Err(NotHere::OtherInstructionSet);
-    }
+    let mailbox = machine
+        .mailboxes()
+        .find(|mailbox| (mailbox.vtable.instruction_set_id)() == std::any::TypeId::of::<P>())
+        .ok_or(NotHere::OtherInstructionSet)?;
     // SAFETY: a cell whose instruction set is P is a `MailboxCell<P>`.
-    Ok(unsafe { WeakSender::from_cell(machine) })
+    Ok(unsafe { WeakSender::from_cell(MemRef::of(mailbox)) })
 }
 
 /// Stops the machine that runs on this thread: the current instruction is its last.

@@ -200,3 +200,41 @@ fn the_last_handle_inside_a_machine() {
         drop((sender, weak));
     }
 }
+
+/// The second instruction ends a stretch; what is left behind it is dropped all the same.
+#[test]
+fn a_panic_with_the_last_instruction_of_a_stretch() {
+    let runtime = runtime(1);
+    let (sender, handle) = {
+        let (machine, sender) = runtime.connect(|cmd: A| {
+            if let A::Fail = cmd {
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+        });
+        drop(machine);
+        let handle = sender.handle();
+        (sender, handle)
+    };
+    runtime.wait_idle(PATIENCE).expect("it is connected");
+    // The only worker is busy meanwhile, so that all four are read in one activation.
+    let (entered, inside) = channel();
+    let (open, gate) = channel::<()>();
+    let (entered, gate) = (std::sync::Mutex::new(entered), std::sync::Mutex::new(gate));
+    let (_, holder) = runtime.connect(move |_: A| {
+        entered
+            .lock()
+            .expect("one at a time")
+            .send(())
+            .expect("the test waits");
+        let opened = gate.lock().expect("one at a time").recv_timeout(PATIENCE);
+        opened.expect("the test opens it");
+    });
+    holder.send(A::Nothing).expect("it lives");
+    inside.recv_timeout(PATIENCE).expect("it runs");
+    for cmd in [A::Nothing, A::Fail, A::Nothing, A::Nothing] {
+        sender.send(cmd).expect("it lives");
+    }
+    open.send(()).expect("it waits");
+    assert!(matches!(handle.wait(PATIENCE), Ok(EndReason::Panicked(_))));
+    assert_eq!(runtime.stats().total().dropped, 2);
+}

@@ -41,7 +41,7 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
             Parked::Waiting
         };
     }
-    if tail.has(word::WAITERS) && ring::walk(me) == Walk::Ring {
+    if me.has_waiters() && ring::walk(me) == Walk::Ring {
         let names = ring::names(me);
         if take_back(me) {
             tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");

@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::port::Ports;
 use super::{
-    Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, RegistrySlot, Scheduled, Sharing,
-    Stage, Turn, VTable, cell_of, expose, header_of,
+    Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
+    Scheduled, Sharing, Stage, Turn, VTable, cell_of, expose, header_of,
 };
 use crate::backpressure::{self, Parked};
 use crate::id::MachineId;
@@ -21,11 +22,13 @@ use crate::unwind;
 /// A machine's cell: what its senders see, then what its worker sees.
 #[repr(C)]
 pub(crate) struct MachineCell<P, B: Body<P>> {
-    mailbox: MailboxCell<P>,
+    pub(super) mailbox: MailboxCell<P>,
+    /// Nothing for a machine of one instruction set.
+    pub(super) ports: B::Ports,
     /// Nothing for a value of one mailbox.
     pub(super) sharing: B::Sharing,
     /// Touched by the holder of the run token only. There until the machine ends.
-    body: UnsafeCell<MaybeUninit<B>>,
+    pub(super) body: UnsafeCell<MaybeUninit<B>>,
 }
 
 /// What became of the token.
@@ -42,6 +45,8 @@ pub(crate) enum After {
 impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
     const VTABLE: VTable = VTable {
         is_machine: true,
+        is_port: false,
+        ports: Self::PORTS,
         run: Self::run,
         rest: Self::rest,
         wake: Self::wake,
@@ -54,6 +59,11 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         shared_value: Self::shared_value,
     };
 
+    const PORTS: PortsAt = PortsAt {
+        distance: std::mem::offset_of!(Self, ports),
+        count: <B::Ports as Ports<B>>::COUNT,
+    };
+
     /// Allocates a cell whose token is the caller's: `connected` is still to be called.
     pub(crate) fn allocate(
         pool: Arc<Pool>,
@@ -63,12 +73,13 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         body: B,
         joined: bool,
     ) -> NonNull<Header> {
+        let header = Header::new(const { &Self::VTABLE }, Some(pool), id, slot);
+        if Self::PORTS.count > 0 {
+            header.will_have_ports(Self::PORTS.count);
+        }
         let cell = Box::new(Self {
-            mailbox: MailboxCell::new(
-                Header::new(const { &Self::VTABLE }, Some(pool), id, slot),
-                capacity,
-                false,
-            ),
+            mailbox: MailboxCell::new(header, capacity, false),
+            ports: B::Ports::new(id, Self::PORTS.distance, capacity),
             sharing: body.sharing(joined),
             body: UnsafeCell::new(MaybeUninit::new(body)),
         });
@@ -128,7 +139,7 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
 }
 
 /// What an activation did with the token.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Gave it away: the cell may be running elsewhere, or be freed.
     Gone,
     /// Kept it, and wants another turn.
@@ -180,6 +191,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if tail.has(word::CONTROL) {
             self.serve_control();
         }
+        if Self::PORTS > 0 {
+            return self.run_several();
+        }
         loop {
             match self.receive_some() {
                 Pause::Empty => {
@@ -220,95 +234,33 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
     }
 
-    /// The loop over instructions: nothing but look, take, receive, as long as nothing else is to be done.
-    ///
-    /// One net for the panics of all instructions: what is in it beside user code does not panic.
     fn receive_some(&mut self) -> Pause {
         let cell = self.cell;
-        let (header, queue) = (cell.mailbox.header(), &cell.mailbox.queue);
-        let stretch = self.turn.stretch();
-        let mut left = stretch;
-        let stale_at = queue.stale_at();
         // SAFETY: an activation holds the one run token, and the stage is Alive, so the body is there.
         let body = unsafe { (*cell.body.get()).assume_init_mut() };
-        let turn = &*self.turn;
-        let result = unwind::user_code(|| {
-            loop {
-                if header.is_asked_to_end() && !Self::reads_to_the_end(header, turn) {
-                    return Pause::AskedToEnd;
-                }
-                // SAFETY: the token makes us the consumer.
-                match unsafe { queue.pop() } {
-                    Popped::Item(instruction) => {
-                        left -= 1;
-                        body.receive(instruction);
-                    }
-                    Popped::Empty => return Pause::Empty,
-                    Popped::Unwritten => {
-                        if Self::waits_in_vain(cell) {
-                            return Pause::Unwritten;
-                        }
-                        continue;
-                    }
-                }
-                if has_noted() {
-                    return Pause::Noted;
-                }
-                if left == 0 {
-                    return Pause::Stretch;
-                }
-                if queue.head() > stale_at {
-                    return Pause::Room;
-                }
-            }
-        });
-        self.turn.used(stretch - left);
-        match result {
-            Ok(pause) => pause,
-            Err(message) => Pause::Panicked(message),
-        }
-    }
-
-    /// A short wait for a producer between its claim and its write; true: it was preempted, or takes long.
-    #[cold]
-    fn waits_in_vain(cell: &MachineCell<P, B>) -> bool {
-        for _ in 0..UNWRITTEN_SPINS {
-            if cfg!(loom) {
-                break;
-            }
-            spin_loop();
-            // SAFETY: called by the consumer.
-            if unsafe { cell.mailbox.queue.is_ready() } {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// A shutdown whose machines had all become quiet closes the mailboxes and lets them be read: what a thread sent at the
-    /// last moment was accepted, so it is received. Past the deadline it is dropped and counted.
-    #[cold]
-    fn reads_to_the_end(header: &Header, turn: &Turn<'_>) -> bool {
-        header.end_code() == EndCode::Shutdown && !turn.pool.is_overdue()
+        // SAFETY: as above.
+        unsafe { receive_from(cell.mailbox.header(), &cell.mailbox, body, self.turn) }
     }
 
     /// Whether the machine may keep its token though its mailbox is empty: nobody waits for anything of it.
     #[inline]
-    fn lingers(&self) -> bool {
+    pub(super) fn lingers(&self) -> bool {
         self.mailbox().queue.linger()
     }
 
-    fn give_way(&mut self) -> Outcome {
+    pub(super) fn give_way(&mut self) -> Outcome {
         self.turn.counters.exhausted.add(1);
         self.make_room_now();
         Outcome::Again
     }
 
     #[inline]
-    fn rest(&mut self) -> Option<Outcome> {
+    pub(super) fn rest(&mut self) -> Option<Outcome> {
         // SAFETY: the token makes us the consumer, and the mailbox was found empty.
         match unsafe { self.mailbox().queue.rest() } {
             Rest::Rested => Some(Outcome::Gone),
+            // No port will get more by now; but there may be something left in one.
+            Rest::Closed if Self::PORTS > 0 && !self.ports_are_read() => None,
             Rest::Closed => Some(self.end()),
             Rest::Waiters => {
                 self.make_room_now();
@@ -325,18 +277,19 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 
     /// Publishes the room that was made; those who wait come first.
-    fn make_room(&mut self) {
+    pub(super) fn make_room(&mut self) {
         // SAFETY: the token makes us the consumer.
         unsafe { backpressure::make_room(self.mailbox()) };
     }
 
     /// The same at the end of an activation, where every slot counts.
-    fn make_room_now(&mut self) {
+    pub(super) fn make_room_now(&mut self) {
         // SAFETY: the token makes us the consumer.
         unsafe { backpressure::make_room_now(self.mailbox()) };
+        self.make_room_at_ports();
     }
 
-    fn serve_control(&mut self) {
+    pub(super) fn serve_control(&mut self) {
         for message in self.header().serve_control() {
             match message {
                 ControlMessage::Report(to) => {
@@ -386,7 +339,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 
     #[cold]
-    fn park_on_noted(&mut self) -> Option<Outcome> {
+    pub(super) fn park_on_noted(&mut self) -> Option<Outcome> {
         // Who waits for this machine's room may be whom it is about to wait for. Before the notes are taken: a waker in there may
         // send, and note.
         self.make_room_now();
@@ -470,8 +423,86 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 }
 
+/// The loop over instructions: nothing but look, take, receive, as long as nothing else is to be done.
+///
+/// One net for the panics of all instructions: what is in it beside user code does not panic.
+///
+/// # Safety
+/// The caller holds the run token of the machine, whose header this is, whose mailbox, and whose value.
+#[inline(always)]
+pub(super) unsafe fn receive_from<P, B: Receives<P>>(
+    header: &Header,
+    mailbox: &MailboxCell<P>,
+    body: &mut B,
+    turn: &mut Turn<'_>,
+) -> Pause {
+    let queue = &mailbox.queue;
+    let stretch = turn.stretch();
+    let mut left = stretch;
+    let stale_at = queue.stale_at();
+    let pool = turn.pool;
+    let result = unwind::user_code(|| {
+        loop {
+            if header.is_asked_to_end() && !reads_to_the_end(header, pool) {
+                return Pause::AskedToEnd;
+            }
+            // SAFETY: the token makes us the consumer.
+            match unsafe { queue.pop() } {
+                Popped::Item(instruction) => {
+                    left -= 1;
+                    body.receive(instruction);
+                }
+                Popped::Empty => return Pause::Empty,
+                Popped::Unwritten => {
+                    if waits_in_vain(mailbox) {
+                        return Pause::Unwritten;
+                    }
+                    continue;
+                }
+            }
+            if has_noted() {
+                return Pause::Noted;
+            }
+            if left == 0 {
+                return Pause::Stretch;
+            }
+            if queue.head() > stale_at {
+                return Pause::Room;
+            }
+        }
+    });
+    turn.used(stretch - left);
+    match result {
+        Ok(pause) => pause,
+        Err(message) => Pause::Panicked(message),
+    }
+}
+
+/// A short wait for a producer between its claim and its write; true: it was preempted, or takes long.
+#[cold]
+fn waits_in_vain<P>(mailbox: &MailboxCell<P>) -> bool {
+    for _ in 0..UNWRITTEN_SPINS {
+        if cfg!(loom) {
+            break;
+        }
+        spin_loop();
+        // SAFETY: called by the consumer.
+        if unsafe { mailbox.queue.is_ready() } {
+            return false;
+        }
+    }
+    true
+}
+
+/// A shutdown whose machines had all become quiet closes the mailboxes and lets them be read: what a thread sent at the
+/// last moment was accepted, so it is received. Past the deadline it is dropped and counted.
+#[cold]
+fn reads_to_the_end(header: &Header, pool: &Pool) -> bool {
+    header.end_code() == EndCode::Shutdown && !pool.is_overdue()
+}
+
 /// Why the loop over instructions stopped.
-enum Pause {
+pub(crate) enum Pause {
     /// The mailbox was found empty.
     Empty,
     /// The instruction met a full receiver.

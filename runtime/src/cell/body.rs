@@ -4,16 +4,24 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::port::Ports;
 use crate::machine::{Machine, MachineMut};
 
-/// A machine's value behind its mailbox: owned, or shared with other mailboxes.
-pub(crate) trait Body<P>: Send + 'static {
+/// What takes the instructions of one set.
+pub(crate) trait Receives<P> {
     fn receive(&mut self, instruction: P);
+}
+
+/// A machine's value behind its mailbox: owned, or shared with other mailboxes. `P` is its instruction set, the first one where it
+/// has several.
+pub(crate) trait Body<P>: Receives<P> + Send + Sized + 'static {
     fn connected(&mut self, id: Uuid);
     fn disconnected(&mut self);
     /// What its cell keeps for the other mailboxes of the same value.
     type Sharing: Sharing;
     fn sharing(&self, joined: bool) -> Self::Sharing;
+    /// Its further mailboxes under the same run token: see `port.rs`.
+    type Ports: Ports<Self>;
     fn type_name() -> &'static str;
 }
 
@@ -60,12 +68,14 @@ pub(crate) struct Owned<T>(pub(crate) T);
 /// A `Machine`, shared with its creator and with other mailboxes of the same value.
 pub(crate) struct Shared<T: ?Sized>(pub(crate) Arc<T>);
 
-impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
+impl<P, T: MachineMut<P>> Receives<P> for Owned<T> {
     #[inline]
     fn receive(&mut self, instruction: P) {
         self.0.receive(instruction);
     }
+}
 
+impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
     fn connected(&mut self, id: Uuid) {
         self.0.connected(id);
     }
@@ -80,17 +90,21 @@ impl<P, T: MachineMut<P> + 'static> Body<P> for Owned<T> {
         Alone
     }
 
+    type Ports = ();
+
     fn type_name() -> &'static str {
         std::any::type_name::<T>()
     }
 }
 
-impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
+impl<P, T: Machine<P> + ?Sized> Receives<P> for Shared<T> {
     #[inline]
     fn receive(&mut self, instruction: P) {
         self.0.receive(instruction);
     }
+}
 
+impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
     fn connected(&mut self, id: Uuid) {
         self.0.connected(id);
     }
@@ -107,6 +121,8 @@ impl<P, T: Machine<P> + ?Sized + 'static> Body<P> for Shared<T> {
             joined,
         }
     }
+
+    type Ports = ();
 
     fn type_name() -> &'static str {
         std::any::type_name::<T>()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::activation::{Activation, Outcome};
-use super::{Body, EndCode, Sharing, Stage};
+use super::{Body, EndCode, MailboxCell, Sharing, Stage, Turn};
 use crate::backpressure;
 use crate::mailbox::Popped;
 use crate::scheduler::take_noted;
@@ -30,8 +30,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     pub(super) fn end(&mut self) -> Outcome {
         // CLOSED first, then the lock of the waiters: nobody can come to wait after this.
         let _ = self.mailbox().queue.close();
+        self.header().close_ports();
         self.header().held.begin_end();
         backpressure::release_all(self.mailbox());
+        self.ports().for_each(|port| port.release_all());
         take_noted().for_each(drop);
         if let Some(side) = self.header().side_if_any() {
             // Dropped outside of the lock: the last reference to a cell drops what is in its mailbox.
@@ -71,28 +73,18 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     /// Drops what was left unread, and waits for claims in flight by going to the back of the queue.
     pub(super) fn drain_rest(&mut self) -> Outcome {
-        loop {
-            // SAFETY: the token makes us the consumer.
-            match unsafe { self.mailbox().queue.pop_patiently() } {
-                Popped::Item(instruction) => {
-                    self.turn.dropped_one();
-                    if !unwind::drop_user_value(instruction) {
-                        self.turn.counters.panics.add(1);
-                    }
-                    // Destructors are user code, and there may be millions: others get their turn in between.
-                    if self.turn.is_over() {
-                        return Outcome::Again;
-                    }
-                }
-                Popped::Unwritten => {
-                    self.turn.counters.unwritten.add(1);
-                    self.turn.waits_for_others = true;
-                    return Outcome::Again;
-                }
-                Popped::Empty => break,
+        // SAFETY: the token makes us the consumer.
+        if !unsafe { drop_unread(&self.cell.mailbox, self.turn) } {
+            return Outcome::Again;
+        }
+        for port in self.ports() {
+            // SAFETY: as above.
+            if !unsafe { port.drop_unread(self.turn) } {
+                return Outcome::Again;
             }
         }
         self.leave();
+        self.let_go_of_ports();
         Outcome::Ended
     }
 
@@ -117,5 +109,33 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         // A report that was asked for too late: its asker hears that nobody will answer.
         drop(header.take_control());
         side.wake_watchers();
+    }
+}
+
+/// Drops what a closed mailbox still holds; false: another turn is needed.
+///
+/// # Safety
+/// The caller is the consumer.
+pub(super) unsafe fn drop_unread<P>(mailbox: &MailboxCell<P>, turn: &mut Turn<'_>) -> bool {
+    loop {
+        // SAFETY: the caller is the consumer.
+        match unsafe { mailbox.queue.pop_patiently() } {
+            Popped::Item(instruction) => {
+                turn.dropped_one();
+                if !unwind::drop_user_value(instruction) {
+                    turn.counters.panics.add(1);
+                }
+                // Destructors are user code, and there may be millions: others get their turn in between.
+                if turn.is_over() {
+                    return false;
+                }
+            }
+            Popped::Unwritten => {
+                turn.counters.unwritten.add(1);
+                turn.waits_for_others = true;
+                return false;
+            }
+            Popped::Empty => return true,
+        }
     }
 }

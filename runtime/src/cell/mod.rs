@@ -9,14 +9,18 @@ mod entries;
 mod held;
 mod lazy;
 mod partners;
+mod port;
 mod reference;
 mod registry;
+mod several;
 mod side;
 mod stage;
 mod turn;
 
 #[cfg(all(test, loom))]
 pub(crate) mod model;
+#[cfg(all(test, loom))]
+mod port_model;
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -28,14 +32,16 @@ use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
 pub(crate) use activation::{After, MachineCell};
-pub(crate) use body::{Body, Owned, Shared, Sharing};
+pub(crate) use body::{Body, Owned, Receives, Shared, Sharing};
 pub(crate) use control::ControlMessage;
 pub(crate) use edge::Edge;
 pub(crate) use held::{Held, Resumed};
 pub(crate) use lazy::LazyBox;
 pub(crate) use partners::Partners;
+pub(crate) use port::{Port, PortsAt, Rotation};
 pub(crate) use reference::{MemRef, Scheduled, expose};
 pub(crate) use registry::{Registry, RegistrySlot, next_free_id};
+pub(crate) use several::Several;
 pub(crate) use side::Side;
 pub(crate) use stage::{Stage, StageByte};
 pub(crate) use turn::Turn;
@@ -44,6 +50,10 @@ pub(crate) use turn::Turn;
 pub(crate) struct VTable {
     /// Whether a run token exists: false for cells whose consumer is a thread or a future.
     pub(crate) is_machine: bool,
+    /// Whether this is one of the further mailboxes of a machine: see `port.rs`.
+    pub(crate) is_port: bool,
+    /// Where the further mailboxes of a machine lie.
+    pub(crate) ports: PortsAt,
     /// Runs the machine once. Only for machines, only by the holder of the token.
     pub(crate) run: unsafe fn(Scheduled, &mut Turn<'_>) -> After,
     /// Lets a machine rest that lingered on its worker; if something came, it is returned. Only for machines, only by the holder of
@@ -139,7 +149,7 @@ impl<P> MailboxCell<P> {
 
     /// Instructions beyond which a machine's `send` hands its instruction back.
     pub(crate) fn hard_limit(&self) -> u64 {
-        let multiple = match self.header().pool() {
+        let multiple = match self.header().machine().pool() {
             Some(pool) => pool.config.hard_limit,
             None => crate::tuning::HARD_LIMIT_DEFAULT,
         };
@@ -242,9 +252,11 @@ impl Header {
         self.side.get()
     }
 
-    /// A reference to the cell whose room this machine waits for, if it is parked.
+    /// A reference to the machine whose room this machine waits for, if it is parked; whichever of its mailboxes it is.
     pub(crate) fn waits_for(&self) -> Option<MemRef> {
-        self.side_if_any().and_then(|side| side.edge.follow())
+        self.side_if_any()
+            .and_then(|side| side.edge.follow())
+            .map(MemRef::into_machine)
     }
 
     /// A pointer that leads to the whole cell, not just to the header's bytes: what references and tokens are made from.
@@ -314,6 +326,8 @@ impl Header {
     /// Stops the machine: after its current instruction it reads no more, wherever it is now.
     pub(crate) fn ask_to_end(&self, code: EndCode) {
         self.set_end_code(code);
+        // Before the machine's own: who finds that one closed finds these frozen.
+        self.close_ports();
         let wake = self.queue().close();
         if wake == Wake::Schedule {
             self.wake(wake);

@@ -100,6 +100,8 @@ impl ModelCell {
     const fn table(is_machine: bool) -> VTable {
         VTable {
             is_machine,
+            is_port: false,
+            ports: super::PortsAt::NOWHERE,
             run: Self::run,
             rest: Self::rest,
             wake: Self::wake,

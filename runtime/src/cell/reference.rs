@@ -4,9 +4,9 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::{Header, MailboxCell, header_of};
+use super::{Header, MailboxCell, header_of, port};
 use crate::mailbox::Wake;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// Leaks a new cell. Its provenance is exposed: see [`Header::in_cell`].
 pub(crate) fn expose<C>(cell: Box<C>) -> NonNull<C> {
@@ -60,6 +60,15 @@ impl MemRef {
     pub(crate) fn as_ptr(&self) -> NonNull<Header> {
         self.0
     }
+
+    /// A reference to the machine that reads this mailbox: the same one, but for a port.
+    pub(crate) fn into_machine(self) -> Self {
+        if self.vtable.is_port {
+            Self::of(self.machine())
+        } else {
+            self
+        }
+    }
 }
 
 impl Deref for MemRef {
@@ -96,7 +105,7 @@ impl Drop for MemRef {
 ///
 /// # Safety
 /// The caller owns the reference.
-unsafe fn release(cell: NonNull<Header>) {
+pub(super) unsafe fn release(cell: NonNull<Header>) {
     // Release: what this holder did happens before the free; pairs with the Acquire fence of the last one.
     // SAFETY: alive, since the caller's reference still counts.
     let header = unsafe { cell.as_ref() };
@@ -108,6 +117,20 @@ unsafe fn release(cell: NonNull<Header>) {
     }
 }
 
+/// One more strong sender, unless there is none left.
+pub(super) fn add_unless_zero(senders: &AtomicU32) -> bool {
+    let mut count = senders.load(Ordering::Relaxed);
+    while count != 0 {
+        // Relaxed: the weak sender that asks keeps the memory, and the count guards nothing else.
+        match senders.compare_exchange_weak(count, count + 1, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Ok(_) => return true,
+            Err(now) => count = now,
+        }
+    }
+    false
+}
+
 impl<P> MailboxCell<P> {
     /// One more strong sender.
     pub(crate) fn add_sender(&self) {
@@ -117,25 +140,15 @@ impl<P> MailboxCell<P> {
         }
     }
 
-    /// One more strong sender, unless there is none left: zero is final.
+    /// One more strong sender, unless there is none left: zero is final. A port counts on those of its machine's other mailboxes.
     pub(crate) fn try_add_sender(&self) -> bool {
-        let mut count = self.header().senders.load(Ordering::Relaxed);
-        while count != 0 {
-            // Relaxed: the weak sender that asks keeps the memory, and the count guards nothing else.
-            match self.header().senders.compare_exchange_weak(
-                count,
-                count + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => count = now,
-            }
-        }
-        false
+        let header = self.header();
+        add_unless_zero(&header.senders)
+            || (header.vtable.is_port && port::add_first_sender(header))
     }
 
-    /// One strong sender less; the last one closes the mailbox, so that the machine drains it and ends.
+    /// One strong sender less; the last one closes the mailbox, so that the machine drains it and ends. The last one of a port is
+    /// one less of its machine's.
     ///
     /// # Safety
     /// The caller owns the sender; the cell may be gone afterwards.
@@ -145,6 +158,10 @@ impl<P> MailboxCell<P> {
         // AcqRel: every sender's pushes happen before the close by the last one.
         if this.header().senders.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
+        }
+        if this.header().vtable.is_port {
+            // SAFETY: the count fell to zero here, so that what the senders held together is given up here.
+            return unsafe { port::last_sender_is_gone(header_of(cell)) };
         }
         let wake: Wake = this.queue.close();
         this.header().wake(wake);

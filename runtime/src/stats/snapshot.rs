@@ -145,11 +145,11 @@ pub struct MachineInfo {
     pub name: Option<String>,
     /// The type of its value.
     pub machine: &'static str,
-    /// The type of its instructions.
+    /// The type of its instructions; of several sets the first.
     pub instruction_set: &'static str,
-    /// Instructions not read yet.
+    /// Instructions not read yet, in all its mailboxes.
     pub len: usize,
-    /// What its mailbox holds before it is full; None: no bound.
+    /// What its mailbox, or each of several, holds before it is full; None: no bound.
     pub capacity: Option<usize>,
     /// The greatest length that it has had, within a thousandth: as it was when the machine began to read, or when a machine exceeded
     /// the capacity. Close to the capacity: its senders were held up, or nearly.
@@ -183,7 +183,10 @@ impl MachineInfo {
                 .map(|name| name.to_string()),
             machine: (header.vtable.machine_type)(),
             instruction_set: (header.vtable.instruction_set)(),
-            len: queue.len() as usize,
+            len: header
+                .mailboxes()
+                .map(|mailbox| mailbox.queue().len() as usize)
+                .sum(),
             capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
             high_water: queue.peak() as usize,
             overflows: side.map_or(0, |side| side.overflows.load(Ordering::Relaxed)),
@@ -194,7 +197,7 @@ impl MachineInfo {
             } else {
                 None
             },
-            has_waiters: tail.has(word::WAITERS),
+            has_waiters: header.has_waiters(),
             parks: side.map_or(0, |side| side.parks.load(Ordering::Relaxed)),
             parked_for: Duration::from_nanos(
                 side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed)),

@@ -11,6 +11,7 @@
 //! low-water mark, and it is not resumed before `v` holds less than its capacity: so each contributes one `receive`.
 //!
 //! A machine that gives way in a ring is not parked, so the bound holds for mailboxes into which no edge leads that is part of a cycle.
+//! A cycle goes through a machine: into one of its mailboxes, and out of whichever it reads under the same run token.
 //!
 //! # The conservation law
 //!

@@ -345,7 +345,29 @@ impl MachineMut<First> for Node {
     }
 }
 
-/// A value with two instruction sets: two mailboxes and a node for each.
+/// A machine with two instruction sets under one run token: a node for each, and no lock.
+pub(super) struct Duo(pub(super) [Node; 2]);
+
+impl MachineMut<First> for Duo {
+    fn receive(&mut self, instruction: First) {
+        self.0[0].receive(instruction);
+    }
+}
+
+impl MachineMut<Second> for Duo {
+    fn receive(&mut self, instruction: Second) {
+        let node = &mut self.0[1];
+        match instruction {
+            Second::Wire(doors) => node.wire(doors),
+            Second::Token(mut token) => {
+                node.admit::<Second>(&mut token);
+                node.pass_on(&token);
+            }
+        }
+    }
+}
+
+/// A value with two instruction sets that run on their own: two mailboxes and a node for each.
 pub(super) struct Pair {
     pub(super) nodes: [Mutex<Node>; 2],
     /// Whoever receives next, panics.

@@ -59,6 +59,8 @@ pub(super) struct Cell {
     /// Its value has a second mailbox, the next one, for another instruction set.
     pub(super) first_of_pair: bool,
     pub(super) second_of_pair: bool,
+    /// Both mailboxes of the pair are read under one run token.
+    pub(super) one_token: bool,
     pub(super) runtime: usize,
 }
 
@@ -108,12 +110,24 @@ impl Plan {
             } else {
                 rng.below(workers.len())
             };
+            // Not drawn, so that a seed means the same edges as ever.
+            let one_token = if second_of_pair {
+                cells[index - 1].one_token
+            } else {
+                (seed + index as u64).is_multiple_of(2)
+            };
+            let capacity = rng.within(1, 4);
             cells.push(Cell {
-                capacity: rng.within(1, 4),
+                capacity: if second_of_pair && one_token {
+                    cells[index - 1].capacity
+                } else {
+                    capacity
+                },
                 burst: rng.within(1, 4),
                 targets: targets(&mut rng, shape, index, size, sink_count),
                 first_of_pair: !second_of_pair && index + 1 < size && rng.one_in(3),
                 second_of_pair,
+                one_token,
                 runtime,
             });
         }
@@ -158,12 +172,23 @@ impl Plan {
         bounds
     }
 
+    /// The other mailbox of the same machine: a machine that is parked reads neither.
+    fn under_same_token(&self, index: usize) -> Option<usize> {
+        let cell = &self.cells[index];
+        match (cell.one_token, cell.first_of_pair, cell.second_of_pair) {
+            (true, true, _) => Some(index + 1),
+            (true, _, true) => Some(index - 1),
+            _ => None,
+        }
+    }
+
     /// The mailboxes that can be reached from this one, itself included.
     fn reachable(&self, from: usize) -> BTreeSet<usize> {
         let (mut found, mut todo) = (BTreeSet::from([from]), vec![from]);
         while let Some(next) = todo.pop() {
             let targets = &self.cells[next].targets;
-            for &to in targets.iter().filter(|to| **to < self.cells.len()) {
+            let edges = targets.iter().copied().filter(|to| *to < self.cells.len());
+            for to in edges.chain(self.under_same_token(next)) {
                 if found.insert(to) {
                     todo.push(to);
                 }

@@ -10,7 +10,7 @@ use d3::prelude::*;
 use d3::{EndReason, MachineId, MachineInfo, bounded};
 
 use super::Report;
-use super::node::{Books, Carrier, Door, First, Gatekeeper, Node, Pair, Second, Token};
+use super::node::{Books, Carrier, Door, Duo, First, Gatekeeper, Node, Pair, Second, Token};
 use super::outside::{self, Route};
 use super::plan::Plan;
 use crate::support::rng::Rng;
@@ -90,6 +90,8 @@ impl Graph {
         for (door, cell) in doors.iter().zip(&plan.cells) {
             door.wire(cell.targets.iter().map(|to| doors[*to].clone()).collect());
         }
+        // A machine of two mailboxes could be parked behind one, and be stopped, before it has read the other's.
+        graph.settle("all are wired");
         for (nth, outside) in plan.outside.iter().enumerate() {
             let mut targets: Vec<_> = outside.sends.iter().map(|(to, _)| *to).collect();
             targets.sort_unstable();
@@ -126,6 +128,17 @@ impl Graph {
             if !cell.first_of_pair {
                 let machine = runtime.machine(node(index)).capacity(cell.capacity);
                 doors.push(Door::First(machine.accepts::<First>().connect()));
+                continue;
+            }
+            if cell.one_token {
+                let (first, second) = runtime
+                    .machine(Duo([node(index), node(index + 1)]))
+                    .capacity(cell.capacity)
+                    .accepts::<First>()
+                    .accepts::<Second>()
+                    .connect();
+                doors.push(Door::First(first));
+                doors.push(Door::Second(second));
                 continue;
             }
             let fuse = Arc::<AtomicBool>::default();
