@@ -37,7 +37,9 @@ pub(crate) const SPINS_BEFORE_YIELD: u32 = 64;
 pub(crate) const ROOM_WAIT_MAX_NS: u64 = 100_000;
 /// The shortest, where looking has not paid.
 pub(crate) const ROOM_WAIT_MIN_NS: u64 = 1_000;
-/// After so many short waits in vain one is as long as may be.
+/// So many long waits in vain in a row, and looking does not pay.
+pub(crate) const ROOM_WAIT_TRIES: u32 = 4;
+/// Every so many waits in vain one is as long as may be.
 pub(crate) const ROOM_WAIT_RETRY: u32 = 16;
 
 /// Turns of a busy wait of a worker with nothing to run whose last machine was fed a moment ago. Bench: send, wake from outside.
@@ -79,11 +81,18 @@ pub(crate) const ONE_IS_ENOUGH_NS: u64 = 250_000;
 /// After so long without sleep a worker's load is one that lasts.
 pub(crate) const BUSY_LONG_NS: u64 = 1_000_000;
 
-/// Rounds over all other workers' queues before a searcher goes to sleep: a few hundred nanoseconds of looking, then a few turns of
-/// giving up the core to whoever may be about to post something. Bench: wake from outside, spawn and end.
+/// How long a worker that runs dry looks on before it sleeps, giving up the core between looks, if nothing is known.
+/// Bench: send, wake from outside.
+pub(crate) const PATIENCE_FIRST_NS: u64 = 4_000;
+/// And at most: about what it costs to sleep and be woken.
+pub(crate) const PATIENCE_MAX_NS: u64 = 50_000;
+/// Sleeps up to this length, most of which is the wake, speak for more patience.
+pub(crate) const SLEEP_SHORT_NS: u64 = 100_000;
+/// Sleeps beyond this length speak for none.
+pub(crate) const SLEEP_LONG_NS: u64 = 300_000;
+
+/// Rounds over all other workers' queues at the begin of a search: a few hundred nanoseconds. Bench: wake from outside, spawn and end.
 pub(crate) const SEARCH_ROUNDS: u32 = 16;
-/// How many of them give up the core.
-pub(crate) const SEARCH_YIELDS: u32 = 8;
 
 /// Locks over which the registry of machines is spread.
 pub(crate) const REGISTRY_SHARDS: usize = 32;

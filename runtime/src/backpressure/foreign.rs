@@ -12,7 +12,9 @@ use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::{Announce, word};
 use crate::sender::Sender;
-use crate::tuning::{ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, SPINS_BEFORE_YIELD};
+use crate::tuning::{
+    ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, ROOM_WAIT_TRIES, SPINS_BEFORE_YIELD,
+};
 
 /// The future of [`Sender::send_async`].
 ///
@@ -224,43 +226,21 @@ pub(crate) fn block_on_send<P: Send + 'static>(
     }
 }
 
-/// How long a thread looks for room before it sleeps, by what has paid lately.
-struct Patience {
-    ns: Cell<u64>,
-    /// Looks in vain since one was as long as may be.
-    in_vain: Cell<u32>,
-}
-
 thread_local! {
-    static PATIENCE: Patience = const {
-        Patience {
-            ns: Cell::new(ROOM_WAIT_MAX_NS),
-            in_vain: Cell::new(0),
-        }
-    };
+    /// How often in a row this thread has looked for room in vain.
+    static IN_VAIN: Cell<u32> = const { Cell::new(0) };
 }
 
-impl Patience {
-    fn limit(&self) -> Duration {
-        Duration::from_nanos(if self.in_vain.get() >= ROOM_WAIT_RETRY {
-            self.in_vain.set(0);
+/// How long to look for room before a thread sleeps: as long as may be, but before a slow machine, where that was in vain a few times, almost not at all.
+/// Now and then it is long all the same: where each finds the other asleep, short waits keep finding it asleep.
+fn room_wait(in_vain: u32) -> Duration {
+    Duration::from_nanos(
+        if in_vain < ROOM_WAIT_TRIES || in_vain.is_multiple_of(ROOM_WAIT_RETRY) {
             ROOM_WAIT_MAX_NS
         } else {
-            self.ns.get()
-        })
-    }
-
-    /// The wait doubles where it found room and halves where it did not, so that a thread before a slow machine soon sleeps almost at
-    /// once. Now and then it is long all the same: where each finds the other asleep, short waits keep finding it asleep.
-    fn learn(&self, found_room: bool) {
-        if found_room {
-            self.in_vain.set(0);
-            self.ns.set((self.ns.get() * 2).min(ROOM_WAIT_MAX_NS));
-        } else {
-            self.in_vain.set(self.in_vain.get() + 1);
-            self.ns.set((self.ns.get() / 2).max(ROOM_WAIT_MIN_NS));
-        }
-    }
+            ROOM_WAIT_MIN_NS
+        },
+    )
 }
 
 /// A short wait for a consumer that runs at this moment, or is being woken: putting a thread to sleep and waking it takes microseconds of
@@ -274,15 +254,19 @@ fn wait_a_moment<P>(sender: &Sender<P>) {
         std::hint::spin_loop();
     }
     // A thread whose locals are destroyed sleeps at once.
-    let _ = PATIENCE.try_with(|patience| {
-        let (begun, limit) = (Instant::now(), patience.limit());
+    let _ = IN_VAIN.try_with(|in_vain| {
+        let (begun, limit) = (Instant::now(), room_wait(in_vain.get()));
         let mut found_room = false;
         while !found_room && begun.elapsed() < limit {
             // Not a busy wait: on a machine with few cores the consumer may need this one.
             std::thread::yield_now();
             found_room = queue.seems_to_have_room();
         }
-        patience.learn(found_room);
+        in_vain.set(if found_room {
+            0
+        } else {
+            in_vain.get().wrapping_add(1)
+        });
     });
 }
 

@@ -5,6 +5,7 @@ mod environment;
 mod launch;
 mod local;
 mod pace;
+mod patience;
 mod worker;
 
 #[cfg(all(test, loom))]

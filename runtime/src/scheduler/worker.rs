@@ -9,12 +9,13 @@ use crossbeam_utils::CachePadded;
 use super::environment::Random;
 use super::local::{Local, Remote};
 use super::pace::Stopwatch;
+use super::patience::Patience;
 use crate::cell::{After, Scheduled, Turn};
 use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
     INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX,
-    ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, SEARCH_YIELDS, WATCH_INTERVAL_MIN,
+    ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, WATCH_INTERVAL_MIN,
 };
 
 /// What a step did.
@@ -38,6 +39,7 @@ pub(super) struct Worker {
     look_interval: u32,
     next_up_run: u32,
     stopwatch: Stopwatch,
+    patience: Patience,
     /// How often in a row a machine lingered in vain.
     in_vain: u32,
     /// Turns since a machine began to linger.
@@ -67,6 +69,7 @@ impl Worker {
             look_interval: INJECTOR_INTERVAL_TURNS,
             next_up_run: 0,
             stopwatch: Stopwatch::default(),
+            patience: Patience::new(),
             in_vain: 0,
             linger_age: 0,
             ready: None,
@@ -109,7 +112,9 @@ impl Worker {
         let counters = self.counters();
         counters.activations.add(1);
         let run = machine.header().vtable.run;
-        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX && self.local.remote().pace.is_brisk();
+        // Beside others only where turns are short, since it is looked at after some of theirs.
+        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX
+            && (self.local.remote().pace.is_brisk() || self.is_idle());
         let mut turn = Turn::new(&self.local.pool, counters, may_linger);
         // SAFETY: the table belongs to the cell, and the token is handed over.
         match unsafe { run(machine, &mut turn) } {
@@ -141,7 +146,11 @@ impl Worker {
     #[inline]
     fn end_lingering(&mut self, machine: Scheduled) -> Option<Scheduled> {
         let queue = machine.header().queue();
-        if queue.needs_turn() || (self.is_idle() && self.waits_until(|| queue.needs_turn())) {
+        if queue.needs_turn()
+            || (self.is_idle()
+                && !self.patience.is_none()
+                && self.waits_until(|| queue.needs_turn()))
+        {
             self.in_vain = 0;
             return Some(machine);
         }
@@ -286,11 +295,11 @@ impl Worker {
     /// Once in a time slice: what a worker that has begun nothing since the last look keeps waiting. Who never runs dry neither searches
     /// nor sleeps with the watch, and where all others are busy nobody else would come.
     fn help_the_stuck(&mut self, now_ns: u64) -> Option<Scheduled> {
-        let pool = Arc::clone(&self.local.pool);
-        let slice_ns = pool.config.time_slice.as_nanos() as u64;
-        if pool.workers() == 1 || now_ns.saturating_sub(self.looked_ns) < slice_ns {
+        let slice_ns = self.local.pool.config.time_slice.as_nanos() as u64;
+        if self.local.pool.workers() == 1 || now_ns.saturating_sub(self.looked_ns) < slice_ns {
             return None;
         }
+        let pool = Arc::clone(&self.local.pool);
         self.looked_ns = now_ns;
         for (victim, remote) in pool.remotes.iter().enumerate() {
             let turns = remote.counters.activations.get();
@@ -362,22 +371,41 @@ impl Worker {
             }
             self.searching = true;
         }
-        for round in 0..SEARCH_ROUNDS {
-            if let Some(machine) = self
-                .local
-                .pool
-                .steal_injected(&self.local)
-                .or_else(|| self.steal_round())
+        for _ in 0..SEARCH_ROUNDS {
+            if let Some(machine) = self.look_everywhere() {
+                return Some(machine);
+            }
+            std::hint::spin_loop();
+        }
+        self.look_on()
+    }
+
+    fn look_everywhere(&mut self) -> Option<Scheduled> {
+        self.local
+            .pool
+            .steal_injected(&self.local)
+            .or_else(|| self.steal_round())
+    }
+
+    /// The searcher's last look, drawn out as long as its patience lasts.
+    #[cold]
+    fn look_on(&mut self) -> Option<Scheduled> {
+        if self.patience.is_none() {
+            return None;
+        }
+        let until_ns = self.local.pool.now_ns() + self.patience.ns();
+        loop {
+            // Not a busy wait: who is about to post something may need this very core.
+            std::thread::yield_now();
+            if self.local.pool.has_work_for_another()
+                && let Some(machine) = self.look_everywhere()
             {
                 return Some(machine);
             }
-            if round + SEARCH_YIELDS < SEARCH_ROUNDS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
+            if self.local.pool.is_to_exit() || self.local.pool.now_ns() >= until_ns {
+                return None;
             }
         }
-        None
     }
 
     /// Half of somebody's deque, beginning with a random one. Never one's own: there is nothing in it.
@@ -444,7 +472,9 @@ impl Worker {
             self.rescue();
         }
         self.counters().sleeps.add(1);
-        self.counters().slept_ns.add(pool.now_ns() - begun_ns);
+        let slept_ns = pool.now_ns() - begun_ns;
+        self.patience.slept(slept_ns);
+        self.counters().slept_ns.add(slept_ns);
         self.until_look = 1;
         self.stopwatch.stop();
     }
