@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use atomic_waker::AtomicWaker;
 use futures_core::Stream;
 
-use crate::backpressure::{self, thread_waker};
+use crate::backpressure::{self, ComesBy, thread_waker};
 use crate::cell::{
     self, Header, MailboxCell, MemRef, Middle, RegistrySlot, Scheduled, Turn, VTable, cell_of,
     header_of,
@@ -157,7 +157,7 @@ impl<P: Send + 'static> Receiver<P> {
 
     fn make_room(&self) {
         // SAFETY: the receiver is the consumer.
-        unsafe { backpressure::make_room_now(&self.cell().mailbox) };
+        unsafe { backpressure::make_room_now(&self.cell().mailbox, ComesBy::NobodyKnowsWhen) };
     }
 
     /// Takes an instruction if one is there.

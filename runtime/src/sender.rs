@@ -167,16 +167,16 @@ impl<P: Send + 'static> Sender<P> {
     #[cold]
     fn send_slowly(&self, mut instruction: Option<P>) -> Result<(), SendError<P>> {
         let in_machine = scheduler::in_machine();
-        let bound = if in_machine {
+        let pushed = if in_machine {
             // It keeps its call where there is no room, and is parked afterwards.
-            Bound::Overflow(self.cell().hard_limit())
+            self.push_beyond(&mut instruction)
         } else {
-            Bound::Capacity
+            self.push_slowly(&mut instruction, Bound::Capacity)
         };
-        let refused = match self.push_slowly(&mut instruction, bound) {
+        let refused = match pushed {
             Ok(over) => {
                 if over {
-                    self.note_overflow();
+                    scheduler::note(self.cell().header());
                 }
                 return Ok(());
             }
@@ -197,18 +197,17 @@ impl<P: Send + 'static> Sender<P> {
         }
     }
 
-    /// A machine exceeded the capacity: it is to be parked.
-    fn note_overflow(&self) {
-        let header = self.cell().header();
-        scheduler::note(header);
-        let side = header.side();
-        // Relaxed, both: figures.
-        side.overflows.fetch_add(1, Ordering::Relaxed);
-        if side.at_limit.load(Ordering::Relaxed)
-            && self.len() < self.cell().hard_limit() as usize / 2
+    /// A machine's push, whatever the capacity. Ok(true): it was exceeded, and the machine is to be parked.
+    fn push_beyond(&self, instruction: &mut Option<P>) -> Result<bool, Refused> {
+        let cell = self.cell();
+        let hard = cell.hard_limit();
+        if !self.refused_from_here()
+            && let Some(wake) = cell.queue.push_over(instruction, hard)
         {
-            side.at_limit.store(false, Ordering::Relaxed);
+            cell.header().wake(wake);
+            return Ok(true);
         }
+        self.push_slowly(instruction, Bound::Overflow(hard))
     }
 
     /// Says who met the hard limit of whom: once, until the mailbox is half as full, since a ring that multiplies instructions meets it

@@ -12,6 +12,14 @@ pub(crate) const TIME_SLICE_DEFAULT: Duration = Duration::from_millis(20);
 /// activation vanish, short enough that a hundred busy machines wait microseconds for their turn. Bench: fairness.
 pub(crate) const BUDGET_DEFAULT: usize = 256;
 
+/// Instructions of an activation before the first look at the clock. Bench: fan-out, fairness.
+pub(crate) const CLOCK_FIRST_LOOK: usize = 2;
+/// The same where the worker's instructions were light when it looked last. Who knows better is the watch, which helps those who wait
+/// behind sixteen long ones.
+pub(crate) const CLOCK_FIRST_LOOK_LIGHT: usize = 16;
+/// The most instructions between two looks at the clock.
+pub(crate) const CLOCK_STRIDE_MAX: usize = 64;
+
 /// Multiple of the capacity beyond which even a machine's `send` hands its instruction back. Generous: it must let
 /// tens of thousands of machines park on one mailbox of capacity 1, and still stop a ring that multiplies.
 pub(crate) const HARD_LIMIT_DEFAULT: usize = 65_536;

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod crowd;
 mod foreign;
 mod park;
 mod ring;
@@ -8,6 +9,7 @@ mod waiters;
 #[cfg(all(test, loom))]
 mod model;
 
+pub(crate) use crowd::ComesBy;
 pub use foreign::SendFuture;
 pub(crate) use foreign::{block_on_send, block_on_send_until, thread_waker};
 pub(crate) use park::{Parked, park, resume_by_other};

@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
+use super::crowd::{ComesBy, Crowd};
 use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled, cell_of};
 use crate::mailbox::{Announce, Bound, Refused, word};
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
@@ -25,6 +26,7 @@ pub(super) struct List<P> {
     last: u32,
     /// Linked nodes that carry an instruction: threads and futures.
     foreign: usize,
+    crowd: Crowd,
 }
 
 struct Node<P> {
@@ -56,6 +58,7 @@ impl<P> Waiters<P> {
                 first: NONE,
                 last: NONE,
                 foreign: 0,
+                crowd: Crowd::NEW,
             }),
         }
     }
@@ -78,6 +81,9 @@ impl<P> List<P> {
     /// Adds a node at the end of the order; it returns the key.
     pub(super) fn link(&mut self, who: Who<P>) -> u32 {
         self.foreign += usize::from(matches!(who, Who::Waiting(..)));
+        if matches!(who, Who::Machine(_)) {
+            self.crowd.comes();
+        }
         let node = Node {
             previous: self.last,
             next: NONE,
@@ -185,27 +191,27 @@ pub(crate) unsafe fn make_room<P>(cell: &MailboxCell<P>) {
             return;
         }
         // SAFETY: the caller is the consumer.
-        unsafe { serve_waiters(cell) };
+        unsafe { serve_waiters(cell, ComesBy::ThisTurn) };
     } else {
         queue.publish_limit();
     }
 }
 
-/// As [`make_room`], where the consumer may not come by again soon, or ever: a thread or a future that received, a machine at the end
-/// of an activation or about to park. Every slot counts.
+/// As [`make_room`], whatever the low-water mark: at the end of an activation, or where a machine is about to park, or a thread or a future has
+/// received.
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
-pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
+pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>, comes_by: ComesBy) {
     if cell.queue.tail().has(word::WAITERS) {
         // SAFETY: the caller is the consumer.
-        unsafe { serve_waiters(cell) };
+        unsafe { serve_waiters(cell, comes_by) };
         return;
     }
     cell.queue.publish_limit();
     if cell.queue.settle_room() {
         // SAFETY: the caller is the consumer.
-        unsafe { serve_waiters(cell) };
+        unsafe { serve_waiters(cell, comes_by) };
     }
 }
 
@@ -213,7 +219,7 @@ pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
 ///
 /// # Safety
 /// The caller is the consumer of `cell`.
-pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
+pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) {
     let Some(waiters) = cell.waiters().get() else {
         return;
     };
@@ -222,6 +228,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
     {
         let mut list = waiters.lock();
         let limit = queue.next_limit();
+        let at_once = list.crowd.how_many(queue.tail().index(), comes_by);
         let mut granted = 0;
         let mut key = list.first;
         // Nobody is sent to a closed mailbox any more: who waits for its room goes on.
@@ -235,7 +242,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
             if let Who::Machine(machine) = *list.who(key) {
                 // A machine is promised a slot, so that a crowd does not stampede; it may never use it. Behind those that are
                 // promised none there may be a thread: for it the room counts that is there, since the consumer may not come by again.
-                if !closed && tail.index() + granted >= limit {
+                if !closed && (tail.index() + granted >= limit || granted >= at_once) {
                     if list.foreign == 0 {
                         break;
                     }
@@ -262,6 +269,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
             }
             key = next;
         }
+        list.crowd.note(granted, queue.tail().index());
         if list.is_unlinked() {
             queue.clear_waiters();
         }

@@ -10,7 +10,7 @@ use super::{
     Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
     Scheduled, Sharing, Stage, Turn, VTable, cell_of, expose, header_of,
 };
-use crate::backpressure::{self, Parked};
+use crate::backpressure::{self, ComesBy, Parked};
 use crate::id::MachineId;
 use crate::mailbox::{Popped, Rest, word};
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
@@ -222,7 +222,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                 Pause::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
-                    self.make_room_now();
+                    self.make_room_now(ComesBy::NextTurn);
                     return Outcome::Again;
                 }
                 Pause::AskedToEnd => return self.end(),
@@ -250,7 +250,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
 
     pub(super) fn give_way(&mut self) -> Outcome {
         self.turn.counters.exhausted.add(1);
-        self.make_room_now();
+        self.make_room_now(ComesBy::NextTurn);
         Outcome::Again
     }
 
@@ -263,7 +263,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             Rest::Closed if Self::PORTS > 0 && !self.ports_are_read() => None,
             Rest::Closed => Some(self.end()),
             Rest::Waiters => {
-                self.make_room_now();
+                self.make_room_now(ComesBy::NextTurn);
                 // Some of them, at most its capacity, are released; the others get their turn when these have sent.
                 Some(Outcome::Again)
             }
@@ -282,11 +282,11 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         unsafe { backpressure::make_room(self.mailbox()) };
     }
 
-    /// The same at the end of an activation, where every slot counts.
-    pub(super) fn make_room_now(&mut self) {
+    /// The same at the end of an activation, or where the machine is about to park.
+    pub(super) fn make_room_now(&mut self, comes_by: ComesBy) {
         // SAFETY: the token makes us the consumer.
-        unsafe { backpressure::make_room_now(self.mailbox()) };
-        self.make_room_at_ports();
+        unsafe { backpressure::make_room_now(self.mailbox(), comes_by) };
+        self.make_room_at_ports(comes_by);
     }
 
     pub(super) fn serve_control(&mut self) {
@@ -342,7 +342,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     pub(super) fn park_on_noted(&mut self) -> Option<Outcome> {
         // Who waits for this machine's room may be whom it is about to wait for. Before the notes are taken: a waker in there may
         // send, and note.
-        self.make_room_now();
+        self.make_room_now(ComesBy::NobodyKnowsWhen);
         let mut noted = take_noted();
         let first = noted.next()?;
         let others: Vec<MemRef> = noted.collect();
@@ -403,7 +403,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     // The others come first when it is its turn again.
                     me.stage.set(Stage::Parked);
                 }
-                self.make_room_now();
+                self.make_room_now(ComesBy::NobodyKnowsWhen);
                 Some(Outcome::Again)
             }
             Parked::AskedToEnd => {
@@ -439,7 +439,7 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
     let queue = &mailbox.queue;
     let stretch = turn.stretch();
     let mut left = stretch;
-    let stale_at = queue.stale_at();
+    let stale_at = queue.stale_at_next();
     let pool = turn.pool;
     let result = unwind::user_code(|| {
         loop {

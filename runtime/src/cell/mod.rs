@@ -149,11 +149,7 @@ impl<P> MailboxCell<P> {
 
     /// Instructions beyond which a machine's `send` hands its instruction back.
     pub(crate) fn hard_limit(&self) -> u64 {
-        let multiple = match self.header().machine().pool() {
-            Some(pool) => pool.config.hard_limit,
-            None => crate::tuning::HARD_LIMIT_DEFAULT,
-        };
-        self.queue.capacity().saturating_mul(multiple as u64)
+        self.header().hard_limit()
     }
 }
 
@@ -275,6 +271,26 @@ impl Header {
         // this crate: `tail`, `len`, `needs_turn`, `close`, `post_control`, `peak`, `capacity`, `clear_control`) read and write the words and follow no
         // block pointer.
         unsafe { &cell_of::<MailboxCell<()>>(self.in_cell()).as_ref().queue }
+    }
+
+    /// As [`MailboxCell::hard_limit`].
+    pub(crate) fn hard_limit(&self) -> u64 {
+        let multiple = match self.machine().pool() {
+            Some(pool) => pool.config.hard_limit,
+            None => crate::tuning::HARD_LIMIT_DEFAULT,
+        };
+        self.queue().capacity().saturating_mul(multiple as u64)
+    }
+
+    /// A machine's `receive` has sent so many instructions here beyond the capacity.
+    pub(crate) fn overflowed(&self, instructions: u32) {
+        let side = self.side();
+        // Relaxed, all: figures, and whether to say something once more.
+        side.overflows
+            .fetch_add(u64::from(instructions), Ordering::Relaxed);
+        if side.at_limit.load(Ordering::Relaxed) && self.queue().len() < self.hard_limit() / 2 {
+            side.at_limit.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Wakes the consumer if the step before took its IDLE away.

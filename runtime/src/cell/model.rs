@@ -14,7 +14,7 @@ use super::{
     ControlMessage, EndCode, Header, MailboxCell, MemRef, RegistrySlot, Scheduled, Turn, VTable,
     cell_of, expose, next_free_id,
 };
-use crate::backpressure::{self, make_room, make_room_now};
+use crate::backpressure::{self, ComesBy, make_room, make_room_now};
 use crate::mailbox::{Bound, Popped, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
 use crate::sync::{UnsafeCell, model, yield_now};
@@ -356,7 +356,7 @@ impl Subject {
             this.tally.received.fetch_add(1, Relaxed);
         }
         // SAFETY: as above.
-        unsafe { make_room_now(&this.mailbox) };
+        unsafe { make_room_now(&this.mailbox, ComesBy::NobodyKnowsWhen) };
     }
 
     /// Whether the consumer gave way: the token is the caller's.

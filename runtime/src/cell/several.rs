@@ -9,7 +9,7 @@ use super::body::Alone;
 use super::ending::drop_unread;
 use super::port::Ports;
 use super::{Body, EndCode, Header, MailboxCell, Receives, Turn};
-use crate::backpressure;
+use crate::backpressure::{self, ComesBy};
 use crate::machine::MachineMut;
 use crate::mailbox::{Rest, word};
 
@@ -67,7 +67,7 @@ pub(crate) trait Inbox<B> {
     /// Lets this mailbox rest; it was found empty.
     unsafe fn rest(&self) -> Rest;
     unsafe fn make_room(&self);
-    unsafe fn make_room_now(&self);
+    unsafe fn make_room_now(&self, comes_by: ComesBy);
     fn release_all(&self);
     /// Drops what a closed mailbox still holds; false: another turn is needed.
     unsafe fn drop_unread(&self, turn: &mut Turn<'_>) -> bool;
@@ -93,9 +93,9 @@ impl<P: Send + 'static, B: Receives<P>> Inbox<B> for MailboxCell<P> {
         unsafe { backpressure::make_room(self) };
     }
 
-    unsafe fn make_room_now(&self) {
+    unsafe fn make_room_now(&self, comes_by: ComesBy) {
         // SAFETY: as above.
-        unsafe { backpressure::make_room_now(self) };
+        unsafe { backpressure::make_room_now(self, comes_by) };
     }
 
     fn release_all(&self) {
@@ -143,7 +143,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                 if unwritten {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
-                    self.make_room_now();
+                    self.make_room_now(ComesBy::NextTurn);
                     return Outcome::Again;
                 }
                 if let Some(outcome) = self.rest_all() {
@@ -215,7 +215,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                 // Nobody posts to a port.
                 Rest::Busy | Rest::Control => return None,
                 Rest::Waiters => {
-                    self.make_room_now();
+                    self.make_room_now(ComesBy::NextTurn);
                     return Some(Outcome::Again);
                 }
             }
@@ -236,11 +236,11 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
     }
 
     /// Room in the ports, where the machine may not come by again soon.
-    pub(super) fn make_room_at_ports(&mut self) {
+    pub(super) fn make_room_at_ports(&mut self, comes_by: ComesBy) {
         for port in self.ports() {
             if !is_at_rest(port.header()) {
                 // SAFETY: the token makes us the consumer of all mailboxes.
-                unsafe { port.make_room_now() };
+                unsafe { port.make_room_now(comes_by) };
             }
         }
     }

@@ -199,10 +199,15 @@ impl<P, M> Queue<P, M> {
     /// Takes the instruction out of `value` and adds it.
     #[cfg(test)]
     pub(crate) fn push(&self, value: &mut Option<P>, bound: Bound) -> Result<Pushed, Refused> {
-        match self.push_within(value) {
-            Some(wake) => Ok(Pushed { wake, over: false }),
-            None => self.push_slow(value, bound),
+        if let Some(wake) = self.push_within(value) {
+            return Ok(Pushed { wake, over: false });
         }
+        if let Bound::Overflow(hard) = bound
+            && let Some(wake) = self.push_over(value, hard)
+        {
+            return Ok(Pushed { wake, over: true });
+        }
+        self.push_slow(value, bound)
     }
 
     /// Takes the instruction out of `value` and adds it, if that takes no more than a claim, or the first block: most pushes. None: it is
@@ -233,6 +238,34 @@ impl<P, M> Queue<P, M> {
             return self.push_bare(value, tail);
         }
         None
+    }
+
+    /// Takes the instruction out of `value` and adds it beyond the limit, up to `hard` instructions, if that takes no more than a claim: most
+    /// pushes of a burst. None: it is for [`push_slow`](Self::push_slow).
+    #[inline]
+    pub(crate) fn push_over(&self, value: &mut Option<P>, hard: u64) -> Option<Wake> {
+        // Acquire: as in `push_within`.
+        let tail = Tail(self.tail.load(Ordering::Acquire));
+        let index = tail.index();
+        // Relaxed, all: as in `push_slow`, of which this is the middle branch. The claim fails if any of it is old.
+        if tail.has(CLOSED | LOCK | BARE)
+            || index < self.limit.load(Ordering::Relaxed)
+            || index >= self.block_end.load(Ordering::Relaxed)
+        {
+            return None;
+        }
+        let length = self.length_at(index);
+        if length >= hard {
+            return None;
+        }
+        let block = self.tail_block.load(Ordering::Relaxed);
+        if !self.exchange(tail, tail.claimed()) {
+            return None;
+        }
+        self.peak.note(length + 1);
+        // SAFETY: as in `push_within`.
+        unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
+        Some(wake_of(tail))
     }
 
     /// The first push after a rest: `tail` says BARE, so that the mailbox is empty and below its limit.
@@ -591,6 +624,13 @@ impl<P, M> Queue<P, M> {
     pub(crate) fn stale_at(&self) -> u64 {
         let capacity = self.capacity();
         self.limit.load(Ordering::Relaxed) - capacity + capacity / 4
+    }
+
+    /// The same for a consumer that has just thought of it: where it did not publish, since more is there than those who wait are resumed for, it thinks of
+    /// it again an eighth of the capacity later.
+    #[inline]
+    pub(crate) fn stale_at_next(&self) -> u64 {
+        self.stale_at().max(self.head() + self.capacity() / 8)
     }
 
     /// Clears CONTROL; the consumer looks at the lane afterwards, never before.

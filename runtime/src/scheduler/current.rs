@@ -13,7 +13,9 @@ struct Current {
     machine: Cell<*const Header>,
     /// Full receivers met in the running `receive`: two inline, the rest in a box.
     noted: [Cell<*mut Header>; 2],
-    noted_more: Cell<*mut Vec<MemRef>>,
+    /// How many instructions each of the two took beyond its capacity.
+    over: [Cell<u32>; 2],
+    noted_more: Cell<*mut Vec<(MemRef, u32)>>,
 }
 
 thread_local! {
@@ -23,6 +25,7 @@ thread_local! {
             local: Cell::new(ptr::null()),
             machine: Cell::new(ptr::null()),
             noted: [const { Cell::new(ptr::null_mut()) }; 2],
+            over: [const { Cell::new(0) }; 2],
             noted_more: Cell::new(ptr::null_mut()),
         }
     };
@@ -108,32 +111,41 @@ pub(super) fn offer(count: usize) {
     });
 }
 
-/// Notes a full receiver, once.
+/// Notes a receiver that took an instruction beyond its capacity.
+#[inline]
 pub(crate) fn note(receiver: &Header) {
     CURRENT.with(|current| {
-        for noted in &current.noted {
+        for (noted, over) in current.noted.iter().zip(&current.over) {
             if ptr::eq(noted.get(), receiver) {
+                over.set(over.get().saturating_add(1));
                 return;
             }
             if noted.get().is_null() {
                 noted.set(MemRef::of(receiver).into_raw().as_ptr());
+                over.set(1);
                 return;
             }
         }
-        let mut more = current.noted_more.get();
-        if more.is_null() {
-            more = Box::into_raw(Box::default());
-            current.noted_more.set(more);
-        }
-        // SAFETY: a box of this thread, taken out by `take_noted` only; no reference to it outlives this block.
-        let more = unsafe { &mut *more };
-        if !more
-            .iter()
-            .any(|noted| ptr::eq::<Header>(&**noted, receiver))
-        {
-            more.push(MemRef::of(receiver));
-        }
+        note_more(current, receiver);
     });
+}
+
+#[cold]
+fn note_more(current: &Current, receiver: &Header) {
+    let mut more = current.noted_more.get();
+    if more.is_null() {
+        more = Box::into_raw(Box::default());
+        current.noted_more.set(more);
+    }
+    // SAFETY: a box of this thread, taken out by `take_noted` only; no reference to it outlives this block.
+    let more = unsafe { &mut *more };
+    let known = more
+        .iter_mut()
+        .find(|(noted, _)| ptr::eq::<Header>(&**noted, receiver));
+    match known {
+        Some((_, over)) => *over = over.saturating_add(1),
+        None => more.push((MemRef::of(receiver), 1)),
+    }
 }
 
 /// Whether a full receiver was noted: one load, the answer after most instructions.
@@ -142,7 +154,7 @@ pub(crate) fn has_noted() -> bool {
     CURRENT.with(|current| !current.noted[0].get().is_null())
 }
 
-/// The noted receivers, in the order they were met.
+/// The noted receivers, in the order they were met. Each is told what it took beyond its capacity.
 pub(crate) fn take_noted() -> Noted {
     CURRENT.with(|current| {
         let more = current.noted_more.replace(ptr::null_mut());
@@ -150,7 +162,7 @@ pub(crate) fn take_noted() -> Noted {
             inline: [0, 1].map(|i| {
                 let cell = NonNull::new(current.noted[i].replace(ptr::null_mut()));
                 // SAFETY: `note` stored the reference, and it is taken out once.
-                cell.map(|cell| unsafe { MemRef::from_raw(cell) })
+                cell.map(|cell| (unsafe { MemRef::from_raw(cell) }, current.over[i].get()))
             }),
             more: if more.is_null() {
                 Vec::new()
@@ -165,8 +177,8 @@ pub(crate) fn take_noted() -> Noted {
 
 /// What [`take_noted`] took: no allocation for one or two.
 pub(crate) struct Noted {
-    inline: [Option<MemRef>; 2],
-    more: std::vec::IntoIter<MemRef>,
+    inline: [Option<(MemRef, u32)>; 2],
+    more: std::vec::IntoIter<(MemRef, u32)>,
 }
 
 impl Iterator for Noted {
@@ -174,9 +186,17 @@ impl Iterator for Noted {
 
     fn next(&mut self) -> Option<MemRef> {
         let [first, second] = &mut self.inline;
-        first
+        let (receiver, over) = first
             .take()
             .or_else(|| second.take())
-            .or_else(|| self.more.next())
+            .or_else(|| self.more.next())?;
+        receiver.overflowed(over);
+        Some(receiver)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }

@@ -41,6 +41,13 @@ impl Pace {
         self.brisk.load(Ordering::Relaxed)
     }
 
+    /// Whether instructions are known to be short.
+    #[inline]
+    pub(super) fn is_light(&self) -> bool {
+        // Relaxed: advice.
+        self.light_turn_ns.load(Ordering::Relaxed) != 0
+    }
+
     #[inline]
     pub(super) fn pays(&self, queued: usize) -> bool {
         // Relaxed: advice.

@@ -113,9 +113,9 @@ impl Worker {
         counters.activations.add(1);
         let run = machine.header().vtable.run;
         // Beside others only where turns are short, since it is looked at after some of theirs.
-        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX
-            && (self.local.remote().pace.is_brisk() || self.is_idle());
-        let mut turn = Turn::new(&self.local.pool, counters, may_linger);
+        let pace = &self.local.remote().pace;
+        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX && (pace.is_brisk() || self.is_idle());
+        let mut turn = Turn::new(&self.local.pool, counters, pace.is_light(), may_linger);
         // SAFETY: the table belongs to the cell, and the token is handed over.
         match unsafe { run(machine, &mut turn) } {
             After::Gone => {}
