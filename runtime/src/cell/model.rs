@@ -234,7 +234,7 @@ pub(crate) unsafe fn consume(cell: NonNull<Header>) {
                     Rest::Closed => return unsafe { end(cell) },
                     Rest::Waiters => {
                         // SAFETY: as above.
-                        unsafe { make_room(&this.mailbox) };
+                        unsafe { make_room_now(&this.mailbox, ComesBy::NextTurn) };
                         // Who won a resume from us has yet to unlink: a machine goes to the back of the queue.
                         yield_now();
                     }

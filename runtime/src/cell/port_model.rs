@@ -16,7 +16,7 @@ use super::{
     After, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, RegistrySlot, Scheduled,
     Turn, VTable, cell_of, expose, next_free_id,
 };
-use crate::backpressure::{self, Parked, make_room, park};
+use crate::backpressure::{self, ComesBy, Parked, make_room, make_room_now, park};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::sender::Sender;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell, model, yield_now};
@@ -133,7 +133,7 @@ impl TwoCell {
     fn not_yet(mailbox: &MailboxCell<Item>, rest: Rest) {
         if rest == Rest::Waiters {
             // SAFETY: the token makes us the consumer.
-            unsafe { make_room(mailbox) };
+            unsafe { make_room_now(mailbox, ComesBy::NextTurn) };
             // Who won a resume from us has yet to unlink.
             yield_now();
         }
