@@ -446,6 +446,35 @@ fn each_mailbox_has_a_bound_of_its_own() {
     assert_eq!(pair.books.received(), [3, 12]);
 }
 
+/// What a parked machine has read is room for others, however little it is: one of them may be whom it waits for.
+#[test]
+fn a_machine_gives_the_room_of_all_its_mailboxes_before_it_is_parked() {
+    let runtime = runtime(2);
+    let pair = Pair::new(&runtime, 8);
+    let (sink, drain) = bounded(1);
+    let gate = pair.hold();
+    pair.b
+        .try_send(pair.b(Do::Fill(sink.clone(), 2)))
+        .expect("room");
+    for _ in 1..8 {
+        pair.b.try_send(pair.b(Do::Nothing)).expect("room");
+    }
+    let (b, last) = (pair.b.clone(), pair.b(Do::Nothing));
+    let waits = thread::spawn(move || b.send(last).expect("open"));
+    wait_until("somebody waits", || runtime.machines()[0].has_waiters);
+    gate.send(()).expect("it waits");
+    wait_in(&runtime, "it is parked", || runtime.machines()[0].parked);
+    // Nobody has read from the channel: it is parked still.
+    wait_in(&runtime, "the thread goes on", || waits.is_finished());
+    assert!(runtime.machines()[0].parked);
+    assert_eq!(pair.b.len(), 8);
+    assert_eq!((drain.recv(), drain.recv()), (Ok(0), Ok(1)));
+    wait_in(&runtime, "all is read", || {
+        Books::is(&pair.books.alive) == 0
+    });
+    assert_eq!(pair.books.received(), [1, 9]);
+}
+
 /// A thread that waits for room at a mailbox whose machine is stopped gets its instruction back.
 #[test]
 fn a_stop_releases_who_waits_at_any_mailbox() {

@@ -6,7 +6,7 @@ mod ring;
 mod waiters;
 
 #[cfg(all(test, loom))]
-mod model;
+pub(crate) mod model;
 
 pub use foreign::SendFuture;
 pub(crate) use foreign::{block_on_send, block_on_send_until, thread_waker};
