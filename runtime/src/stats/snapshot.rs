@@ -82,7 +82,7 @@ impl WorkerStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeStats {
-    /// Live (machine, instruction set) pairs.
+    /// Live machines, as [`Runtime::machine_count`](crate::Runtime::machine_count) counts them.
     pub machines: usize,
     /// Machines that wait for a worker; an estimate while they move.
     pub queued: usize,
