@@ -599,7 +599,7 @@ fn futures_wait_for_room_at_any_mailbox() {
     let mut futures: Vec<_> = (1..=20)
         .map(|number| Box::pin(pair.b.send_async(pair.b(Do::Numbered(0, number)))))
         .collect();
-    let mut poll = |waiting: &mut Vec<_>| {
+    let poll = |waiting: &mut Vec<_>| {
         waiting.retain_mut(|future: &mut std::pin::Pin<Box<SendFuture<B>>>| {
             let mut context = Context::from_waker(Waker::noop());
             match future.as_mut().poll(&mut context) {
