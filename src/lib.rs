@@ -61,6 +61,9 @@ pub mod prelude {
 
 /// The guide: longer texts, whose examples are compiled and run.
 pub mod guide {
+    #[doc = include_str!("../docs/guide/instruction-sets.md")]
+    pub mod instruction_sets {}
+
     #[doc = include_str!("../docs/guide/backpressure.md")]
     pub mod backpressure {}
 }

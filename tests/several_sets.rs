@@ -6,10 +6,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as Gate, Sender as Opener, channel};
+use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use d3::prelude::*;
-use d3::{BuildError, EndReason, MachineMut, Runtime, SendError, TrySendError, bounded};
+use d3::{
+    BuildError, EndReason, MachineMut, Runtime, SendError, SendFuture, SendTimeoutError,
+    TrySendError, bounded,
+};
 
 use support::{PATIENCE, panics, runtime, wait_in, wait_until, within_patience};
 
@@ -441,6 +446,35 @@ fn each_mailbox_has_a_bound_of_its_own() {
     assert_eq!(pair.books.received(), [3, 12]);
 }
 
+/// What a parked machine has read is room for others, however little it is: one of them may be whom it waits for.
+#[test]
+fn a_machine_gives_the_room_of_all_its_mailboxes_before_it_is_parked() {
+    let runtime = runtime(2);
+    let pair = Pair::new(&runtime, 8);
+    let (sink, drain) = bounded(1);
+    let gate = pair.hold();
+    pair.b
+        .try_send(pair.b(Do::Fill(sink.clone(), 2)))
+        .expect("room");
+    for _ in 1..8 {
+        pair.b.try_send(pair.b(Do::Nothing)).expect("room");
+    }
+    let (b, last) = (pair.b.clone(), pair.b(Do::Nothing));
+    let waits = thread::spawn(move || b.send(last).expect("open"));
+    wait_until("somebody waits", || runtime.machines()[0].has_waiters);
+    gate.send(()).expect("it waits");
+    wait_in(&runtime, "it is parked", || runtime.machines()[0].parked);
+    // Nobody has read from the channel: it is parked still.
+    wait_in(&runtime, "the thread goes on", || waits.is_finished());
+    assert!(runtime.machines()[0].parked);
+    assert_eq!(pair.b.len(), 8);
+    assert_eq!((drain.recv(), drain.recv()), (Ok(0), Ok(1)));
+    wait_in(&runtime, "all is read", || {
+        Books::is(&pair.books.alive) == 0
+    });
+    assert_eq!(pair.books.received(), [1, 9]);
+}
+
 /// A thread that waits for room at a mailbox whose machine is stopped gets its instruction back.
 #[test]
 fn a_stop_releases_who_waits_at_any_mailbox() {
@@ -459,6 +493,211 @@ fn a_stop_releases_who_waits_at_any_mailbox() {
         "the instruction comes back"
     );
     wait_in(&runtime, "all are dropped", || {
+        Books::is(&pair.books.alive) == 0
+    });
+}
+
+/// A machine that exceeds the capacity of one mailbox, whichever: the figures of the machine tell.
+#[test]
+fn lengths_and_overflows_are_those_of_all_mailboxes() {
+    for (to_first, to_second) in [(7, 0), (0, 7), (6, 7), (7, 6)] {
+        let runtime = runtime(2);
+        let pair = Pair::new(&runtime, 4);
+        let gate = pair.hold();
+        let (a, b, books) = (pair.a.clone(), pair.b.clone(), Arc::clone(&pair.books));
+        let (_flood, start) = runtime.connect(move |_: C| {
+            let item = || Item::new(&books);
+            for _ in 0..to_first {
+                a.send(A::Do(Do::Nothing, item())).expect("it lives");
+            }
+            for _ in 0..to_second {
+                b.send(B::Do(Do::Nothing, item())).expect("it lives");
+            }
+        });
+        start.send(C::Add(0)).expect("it lives");
+        let pair_info = || {
+            let machines = runtime.machines();
+            let mut both = machines.into_iter().filter(|info| info.id == pair.a.id());
+            both.next().expect("it lives")
+        };
+        wait_in(&runtime, "the other one is parked", || {
+            runtime.machines().iter().any(|machine| machine.parked)
+        });
+        gate.send(()).expect("it waits");
+        wait_in(&runtime, "all is read", || {
+            Books::is(&pair.books.alive) == 0
+        });
+        let info = pair_info();
+        // What holds it up has left its mailbox.
+        assert_eq!(info.high_water, to_first.max(to_second), "{info:?}");
+        // The slot of what holds it up is not published as room before.
+        let beyond = |sent: usize, room| sent.saturating_sub(room) as u64;
+        assert_eq!(
+            info.overflows,
+            beyond(to_first, 3) + beyond(to_second, 4),
+            "{info:?}"
+        );
+    }
+}
+
+/// One that only ever gets what fits, read at one go.
+#[test]
+fn a_length_below_the_capacity_is_noted_at_each_mailbox() {
+    let runtime = runtime(2);
+    let pair = Pair::new(&runtime, 10);
+    let gate = pair.hold();
+    for _ in 0..6 {
+        pair.b.send(pair.b(Do::Nothing)).expect("room");
+    }
+    gate.send(()).expect("it waits");
+    wait_in(&runtime, "all is read", || {
+        Books::is(&pair.books.alive) == 0
+    });
+    assert_eq!(runtime.machines()[0].high_water, 6);
+}
+
+#[test]
+fn the_hard_limit_holds_at_each_mailbox() {
+    let runtime = Runtime::builder()
+        .workers(2)
+        .hard_limit(3)
+        .build()
+        .expect("threads");
+    let pair = Pair::new(&runtime, 4);
+    let gate = pair.hold();
+    let (to, counts) = bounded(1);
+    let (b, books) = (pair.b.clone(), Arc::clone(&pair.books));
+    let (_flood, start) = runtime.connect(move |_: C| {
+        let taken = (0..100).take_while(|_| {
+            let sent = b.send(B::Do(Do::Nothing, Item::new(&books)));
+            assert!(matches!(sent, Ok(()) | Err(SendError::Limit(_))));
+            sent.is_ok()
+        });
+        to.send(taken.count()).expect("the test waits");
+    });
+    start.send(C::Add(0)).expect("it lives");
+    assert_eq!(counts.recv_timeout(PATIENCE), Ok(3 * 4));
+    gate.send(()).expect("it waits");
+    wait_in(&runtime, "all is read", || {
+        Books::is(&pair.books.alive) == 0
+    });
+    assert_eq!(pair.books.received(), [1, 12]);
+}
+
+/// Futures and threads with a deadline at the second mailbox: room comes in order, and what gave up is not sent.
+#[test]
+fn futures_wait_for_room_at_any_mailbox() {
+    let runtime = runtime(2);
+    let pair = Pair::new(&runtime, 1);
+    let gate = pair.hold();
+    pair.b.try_send(pair.b(Do::Numbered(0, 0))).expect("room");
+    let late = Duration::from_millis(1);
+    assert!(matches!(
+        pair.b.send_timeout(pair.b(Do::Nothing), late),
+        Err(SendTimeoutError::Timeout(_))
+    ));
+    let mut futures: Vec<_> = (1..=20)
+        .map(|number| Box::pin(pair.b.send_async(pair.b(Do::Numbered(0, number)))))
+        .collect();
+    let poll = |waiting: &mut Vec<_>| {
+        waiting.retain_mut(|future: &mut std::pin::Pin<Box<SendFuture<B>>>| {
+            let mut context = Context::from_waker(Waker::noop());
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(sent) => {
+                    sent.expect("it lives");
+                    false
+                }
+                Poll::Pending => true,
+            }
+        });
+        waiting.is_empty()
+    };
+    assert!(!poll(&mut futures));
+    // The last one is dropped while it waits.
+    drop(futures.pop());
+    gate.send(()).expect("it waits");
+    wait_in(&runtime, "all are sent", || poll(&mut futures));
+    wait_in(&runtime, "all is read", || {
+        Books::is(&pair.books.alive) == 0
+    });
+    assert_eq!(pair.books.received(), [1, 20]);
+    assert_eq!(Books::is(&pair.books.out_of_order), 0);
+}
+
+/// The sender of what is sent last is the last of all: it is received all the same, in whatever mailbox.
+#[test]
+fn what_the_last_sender_sends_to_any_mailbox_is_received() {
+    let runtime = runtime(2);
+    for round in 0..2_000 {
+        let Pair { books, a, b } = Pair::new(&runtime, 4);
+        let item = || Item::new(&books);
+        a.send(A::Do(Do::Nothing, item())).expect("it lives");
+        if round % 2 == 0 {
+            drop(a);
+            b.send(B::Do(Do::Nothing, item())).expect("it lives");
+            drop(b);
+        } else {
+            // From a weak one, when the mailbox has no other sender left.
+            let weak = b.downgrade();
+            drop(b);
+            let b = weak.upgrade().expect("it lives");
+            drop(a);
+            b.send(B::Do(Do::Nothing, item())).expect("it lives");
+        }
+        wait_in(&runtime, "it ends", || Books::is(&books.disconnected) == 1);
+        assert_eq!(books.received(), [1, 1]);
+    }
+    wait_in(&runtime, "all are gone", || runtime.machine_count() == 0);
+}
+
+/// Two machines that answer each other at once, by turns at one mailbox and at the other: each lingers while it waits for its ball.
+#[test]
+fn a_machine_that_lingers_is_fed_at_each_of_its_mailboxes() {
+    const HOPS: u64 = 20_000;
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let received = Arc::<AtomicUsize>::default();
+        let connect = || {
+            let one = Relay {
+                left: None,
+                right: None,
+                received: Arc::clone(&received),
+            };
+            runtime
+                .machine(one)
+                .accepts::<Left>()
+                .accepts::<Right>()
+                .connect()
+        };
+        let ((left, right), (other_left, other_right)) = (connect(), connect());
+        left.send(Left::Wire(other_right.clone())).expect("lives");
+        right.send(Right::Wire(other_left.clone())).expect("lives");
+        other_left.send(Left::Wire(right.clone())).expect("lives");
+        other_right.send(Right::Wire(left.clone())).expect("lives");
+        left.send(Left::Ball(HOPS)).expect("it lives");
+        right.send(Right::Ball(HOPS)).expect("it lives");
+        wait_in(&runtime, "every ball arrives", || {
+            received.load(Ordering::SeqCst) as u64 == 2 * (HOPS + 1)
+        });
+        // One of them lingers still, or rests: a stop finds both.
+        left.handle().stop();
+        other_left.handle().stop();
+        wait_in(&runtime, "both end", || runtime.machine_count() == 0);
+    }
+}
+
+/// A report and a push to the second mailbox set the same bit.
+#[test]
+fn a_report_and_an_instruction_for_any_mailbox_do_not_hide_each_other() {
+    let runtime = runtime(2);
+    let pair = Pair::new(&runtime, 4);
+    for _ in 0..100 {
+        pair.b.send(pair.b(Do::Nothing)).expect("it lives");
+        let reports = runtime.machine_reports(PATIENCE).expect("outside");
+        assert_eq!(reports.len(), 1);
+        assert_eq!(reports[0].id, pair.b.id());
+    }
+    wait_in(&runtime, "all is read", || {
         Books::is(&pair.books.alive) == 0
     });
 }
@@ -684,6 +923,44 @@ impl MachineMut<Right> for Player {
                 for _ in 0..if hops > 0 { 2 } else { 0 } {
                     let left = self.left.as_ref().expect("wired");
                     left.send(Left::Ball(hops - 1)).expect("it lives");
+                }
+            }
+        }
+    }
+}
+
+/// Answers each ball of one set by one of the other, to the other player.
+struct Relay {
+    left: Option<Sender<Left>>,
+    right: Option<Sender<Right>>,
+    received: Arc<AtomicUsize>,
+}
+
+impl MachineMut<Left> for Relay {
+    fn receive(&mut self, instruction: Left) {
+        match instruction {
+            Left::Wire(right) => self.right = Some(right),
+            Left::Ball(hops) => {
+                self.received.fetch_add(1, Ordering::SeqCst);
+                if let Some(left) = hops.checked_sub(1) {
+                    let right = self.right.as_ref().expect("wired");
+                    // Refused once the machine was stopped.
+                    let _ = right.send(Right::Ball(left));
+                }
+            }
+        }
+    }
+}
+
+impl MachineMut<Right> for Relay {
+    fn receive(&mut self, instruction: Right) {
+        match instruction {
+            Right::Wire(left) => self.left = Some(left),
+            Right::Ball(hops) => {
+                self.received.fetch_add(1, Ordering::SeqCst);
+                if let Some(hops) = hops.checked_sub(1) {
+                    let left = self.left.as_ref().expect("wired");
+                    let _ = left.send(Left::Ball(hops));
                 }
             }
         }

@@ -138,7 +138,8 @@ impl Runtime {
         (machine, sender)
     }
 
-    /// One more instruction set for a value: a mailbox and a run of its own. If the value fails behind one of its mailboxes it
+    /// One more instruction set for a value: a mailbox and a run of its own, side by side with the others. (For sets that take turns, without
+    /// a lock, see [`MachineBuilder::accepts`].) If the value fails behind one of its mailboxes it
     /// ends behind all of them in this runtime; a value that is connected to two runtimes is two machines.
     pub fn and_connect<T, P>(&self, machine: &Arc<T>) -> Sender<P>
     where
@@ -166,7 +167,8 @@ impl Runtime {
         self.connect_shared(machine, UNBOUNDED, true)
     }
 
-    /// Connects a machine that owns its state; it lives in one allocation with its mailbox.
+    /// Connects a machine that owns its state; it lives in one allocation with its mailbox. For a machine of several instruction sets see
+    /// [`MachineBuilder::accepts`].
     pub fn connect_mut<T, P>(&self, machine: T) -> Sender<P>
     where
         T: MachineMut<P> + 'static,
@@ -264,7 +266,7 @@ impl<'a, T, A> MachineBuilder<'a, T, A> {
 
 impl<'a, T> MachineBuilder<'a, T, ()> {
     /// The instruction set that the machine accepts. Called again, up to four times, it adds a mailbox for one more set, and `connect`
-    /// returns a tuple of senders.
+    /// returns a tuple of senders, in this order.
     ///
     /// All mailboxes of a machine are read under one run token: the `receive`s of its sets never run at the same time, so the state that they
     /// share needs no lock. (Mailboxes that are added by [`and_connect`](Runtime::and_connect) run on their own.) Each mailbox is bounded

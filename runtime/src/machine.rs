@@ -34,7 +34,8 @@ pub trait MachineImpl: Send + 'static {
 /// A machine whose value may be shared: with its creator, and between several mailboxes.
 ///
 /// `receive` is called for one instruction of `P` at a time, in the order in which they were sent. Mailboxes of other instruction sets on the
-/// same value run on their own, so what they share needs locks or atomics; [`MachineMut`] needs none.
+/// same value ([`and_connect`](crate::Runtime::and_connect)) run on their own, so what they share needs locks or atomics;
+/// [`MachineMut`] needs none.
 ///
 /// Closures, `Arc`s of machines and mutexes around [`MachineMut`] are machines.
 ///
@@ -73,7 +74,8 @@ pub trait Machine<P>: Send + Sync {
     fn disconnected(&self) {}
 }
 
-/// A machine that owns its state: no locks, one instruction at a time.
+/// A machine that owns its state: no locks, one instruction at a time. It may accept several instruction sets, one at a time too: see
+/// [`MachineBuilder::accepts`](crate::MachineBuilder::accepts).
 ///
 /// ```
 /// use d3_runtime::{MachineImpl, MachineMut, Runtime, bounded};

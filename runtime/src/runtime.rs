@@ -290,7 +290,7 @@ pub struct ShutdownReport {
     pub drained: u64,
     /// Instructions that machines left unread.
     pub dropped: u64,
-    /// (machine, instruction set) pairs that ended since the call.
+    /// Machines that ended since the call, counted as by [`Runtime::machine_count`].
     pub ended: u64,
     /// Those that did not end: they run on a detached worker.
     pub left: usize,

@@ -7,7 +7,7 @@ mod ring;
 mod waiters;
 
 #[cfg(all(test, loom))]
-mod model;
+pub(crate) mod model;
 
 pub(crate) use crowd::ComesBy;
 pub use foreign::SendFuture;

@@ -258,7 +258,7 @@ impl Wake for Unparker {
 }
 
 /// A thread that blocks in `send`, as `block_on_send` does it.
-fn send_blocking(sender: &Sender<Item>, item: Item) -> Result<(), ()> {
+pub(crate) fn send_blocking(sender: &Sender<Item>, item: Item) -> Result<(), ()> {
     let unparker = Arc::new(Unparker(current_thread(), Count::new(0)));
     let waker = Waker::from(unparker);
     let mut future = sender.send_async(item);

@@ -255,12 +255,17 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     }
 
     #[inline]
-    pub(super) fn rest(&mut self) -> Option<Outcome> {
+    fn rest(&mut self) -> Option<Outcome> {
         // SAFETY: the token makes us the consumer, and the mailbox was found empty.
-        match unsafe { self.mailbox().queue.rest() } {
+        let rest = unsafe { self.mailbox().queue.rest() };
+        self.after(rest)
+    }
+
+    /// What follows from a step of rest. None: there is something to look at.
+    #[inline]
+    pub(super) fn after(&mut self, rest: Rest) -> Option<Outcome> {
+        match rest {
             Rest::Rested => Some(Outcome::Gone),
-            // No port will get more by now; but there may be something left in one.
-            Rest::Closed if Self::PORTS > 0 && !self.ports_are_read() => None,
             Rest::Closed => Some(self.end()),
             Rest::Waiters => {
                 self.make_room_now(ComesBy::NextTurn);

@@ -268,7 +268,7 @@ impl Header {
     pub(crate) fn queue(&self) -> &Queue<(), Middle<()>> {
         // SAFETY: every header stands in a `MailboxCell<P>`; `MailboxCell`, `Queue` and `Middle` are repr(C) and name P
         // behind pointers only, so that the layout is the same for every P. The callers (all in
-        // this crate: `tail`, `len`, `needs_turn`, `close`, `post_control`, `peak`, `capacity`, `clear_control`) read and write the words and follow no
+        // this crate: `tail`, `len`, `head`, `note_length`, `needs_turn`, `close`, `post_control`, `peak`, `capacity`, `clear_control`) read and write the words and follow no
         // block pointer.
         unsafe { &cell_of::<MailboxCell<()>>(self.in_cell()).as_ref().queue }
     }

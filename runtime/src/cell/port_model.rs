@@ -1,7 +1,7 @@
-//! loom models of a machine with two mailboxes under one run token: the ports, their senders, rest, parking.
+//! loom models of a machine with two mailboxes under one run token: the ports, their senders, rest, lingering, parking, the end.
 //!
 //! As in `model.rs`: the cell belongs to no pool, and who is told to wake it runs its consumer at once, on the same thread. The consumer does what
-//! `run_several` does, without user code; wake, senders and references are the real ones.
+//! `run_several` does, without user code; the way to rest, wake, senders and references are the real ones.
 
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -12,14 +12,25 @@ use ::loom::thread::{self, JoinHandle};
 
 use super::model::{Item, Subject, Tally};
 use super::port::PortCell;
+use super::several::{Inbox, Resting, rest_in_order};
 use super::{
-    After, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, RegistrySlot, Scheduled,
-    Turn, VTable, cell_of, expose, next_free_id,
+    After, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
+    Scheduled, Turn, VTable, cell_of, expose, next_free_id,
 };
+use crate::backpressure::model::send_blocking;
 use crate::backpressure::{self, ComesBy, Parked, make_room, make_room_now, park};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::sender::Sender;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell, model, yield_now};
+
+/// The value of such a machine: what the list of its ports is typed by.
+struct Reader;
+
+impl Receives<Item> for Reader {
+    fn receive(&mut self, instruction: Item) {
+        drop(instruction);
+    }
+}
 
 /// A machine with a second mailbox.
 #[repr(C)]
@@ -30,6 +41,8 @@ struct TwoCell {
     notes: UnsafeCell<usize>,
     /// Read by who holds a reference, written by the free.
     memory: UnsafeCell<()>,
+    /// Whether it lingers before it rests.
+    lingers: bool,
     shared: Shared,
 }
 
@@ -85,7 +98,9 @@ impl TwoCell {
     }
 
     unsafe fn rest(token: Scheduled) -> Option<Scheduled> {
-        Some(token)
+        let cell = token.into_cell();
+        // SAFETY: the token keeps the cell alive, and is ours.
+        unsafe { cell_of::<Self>(cell).as_ref().mailbox.rest(cell) }
     }
 
     unsafe fn wake(cell: NonNull<Header>) {
@@ -129,14 +144,22 @@ impl TwoCell {
         }
     }
 
-    /// What the consumer does with a step of rest that failed.
-    fn not_yet(mailbox: &MailboxCell<Item>, rest: Rest) {
-        if rest == Rest::Waiters {
-            // SAFETY: the token makes us the consumer.
-            unsafe { make_room_now(mailbox, ComesBy::NextTurn) };
-            // Who won a resume from us has yet to unlink.
-            yield_now();
+    /// What the consumer does where somebody waits for room.
+    fn serve_waiters(&self) {
+        for mailbox in [&self.mailbox, &self.port.mailbox] {
+            if !mailbox.queue.tail().has(word::IDLE) {
+                // SAFETY: the token makes us the consumer.
+                unsafe { make_room_now(mailbox, ComesBy::NextTurn) };
+            }
         }
+        // Who won a resume from us has yet to unlink.
+        yield_now();
+    }
+
+    /// Whether it ends without reading more. A shutdown lets it read what was accepted.
+    fn is_stopped(&self) -> bool {
+        let header = self.mailbox.header();
+        header.is_asked_to_end() && header.end_code() != EndCode::Shutdown
     }
 }
 
@@ -155,11 +178,10 @@ unsafe fn consume(cell: NonNull<Header>) {
     this.note();
     loop {
         if first.queue.tail().has(word::CONTROL) {
-            first.queue.clear_control();
-            let messages = first.header().take_control().len();
+            let messages = first.header().serve_control().len();
             this.shared.tally.control.fetch_add(messages, Relaxed);
         }
-        if first.header().is_asked_to_end() {
+        if this.is_stopped() {
             // SAFETY: the token is ours.
             return unsafe { end(cell) };
         }
@@ -171,26 +193,30 @@ unsafe fn consume(cell: NonNull<Header>) {
             this.shared.again.store(true, Relaxed);
             return;
         }
-        if !port.queue.tail().has(word::IDLE) {
-            // SAFETY: the token makes us the consumer of both.
-            match unsafe { port.queue.rest() } {
-                Rest::Rested | Rest::Closed => {}
-                rest => {
-                    TwoCell::not_yet(port, rest);
-                    continue;
+        let ports = std::iter::once(port as &dyn Inbox<Reader>);
+        let before_the_last_step = || {
+            this.note();
+            this.shared.window.pass();
+            this.lingers && first.queue.linger()
+        };
+        // SAFETY: the token makes us the consumer of both.
+        match unsafe { rest_in_order(first, ports, before_the_last_step) } {
+            Resting::Lingers => {
+                // Here its worker runs others. Then, as in `Worker::end_lingering`:
+                if !first.queue.needs_turn() {
+                    let rest = first.header().vtable.rest;
+                    // SAFETY: the token is ours, and comes back where the machine does not rest.
+                    let Some(token) = (unsafe { rest(Scheduled::new(cell)) }) else {
+                        return;
+                    };
+                    token.into_cell();
                 }
             }
-        }
-        this.note();
-        this.shared.window.pass();
-        // SAFETY: as above.
-        match unsafe { first.queue.rest() } {
-            Rest::Rested => return,
-            Rest::Closed if is_read(&port.queue) => {
-                // SAFETY: the token is ours.
-                return unsafe { end(cell) };
-            }
-            rest => TwoCell::not_yet(first, rest),
+            Resting::Tried(Rest::Rested) => return,
+            // SAFETY: the token is ours.
+            Resting::Tried(Rest::Closed) => return unsafe { end(cell) },
+            Resting::Tried(Rest::Waiters) => this.serve_waiters(),
+            Resting::Tried(Rest::Busy | Rest::Control) => {}
         }
     }
 }
@@ -234,6 +260,15 @@ struct Two {
 impl Two {
     /// A machine at rest (`idle`), or one whose token is the caller's.
     fn new(capacity: u64, idle: bool) -> Self {
+        Self::with(capacity, idle, false)
+    }
+
+    /// A machine whose token is the caller's, and which lingers before it rests.
+    fn lingering(capacity: u64) -> Self {
+        Self::with(capacity, false, true)
+    }
+
+    fn with(capacity: u64, idle: bool, lingers: bool) -> Self {
         let shared = Shared::default();
         let id = next_free_id();
         let header = Header::new(const { &TwoCell::VTABLE }, None, id, RegistrySlot::NONE);
@@ -244,6 +279,7 @@ impl Two {
             port: PortCell::new(table, id, offset_of!(TwoCell, port), capacity),
             notes: UnsafeCell::new(0),
             memory: UnsafeCell::new(()),
+            lingers,
             shared: shared.clone(),
         }));
         // SAFETY: new, and kept by its senders.
@@ -332,6 +368,28 @@ fn model_two_mailboxes_and_rest() {
         // SAFETY: the model has the token.
         unsafe { consume(memory.as_ptr()) };
         finish(&memory, &two.shared, senders);
+        assert_eq!(Tally::is(&two.shared.tally.received), 2, "nobody wakes it");
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
+/// A port that was read comes to rest with its machine while it is pushed to again: the second push wakes the machine as the first did.
+#[test]
+fn model_second_port_push_and_rest() {
+    model("cell/second_port_push_and_rest", None, || {
+        let two = Two::new(4, false);
+        let memory = two.reference();
+        two.b.try_send(two.item()).expect("open");
+        let (b, item) = (two.b.clone(), two.item());
+        let window = Arc::clone(&two.shared.window);
+        let producer = thread::spawn(move || {
+            b.try_send(item).expect("open");
+            window.pass();
+        });
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [producer]);
         assert_eq!(Tally::is(&two.shared.tally.received), 2, "nobody wakes it");
         drop(memory);
         two.drop_senders().assert_gone();
@@ -514,4 +572,155 @@ fn model_ring_through_ports() {
 #[test]
 fn model_ring_through_port_and_first() {
     model("cell/ring_through_port_and_first", Some(3), || ring(true));
+}
+
+/// A machine that lingers, and rests in the end, against a push to its port and a report, which schedule nobody and use the same bit:
+/// neither is missed.
+#[test]
+fn model_linger_port_push_and_post() {
+    model("cell/linger_port_push_and_post", Some(2), || {
+        let two = Two::lingering(4);
+        let memory = two.reference();
+        // The port is awake before it lingers.
+        two.b.try_send(two.item()).expect("open");
+        let (b, item) = (two.b.clone(), two.item());
+        let producer = thread::spawn(move || b.try_send(item).expect("open"));
+        let posted = two.reference();
+        let poster = thread::spawn(move || assert!(posted.post(report()).is_ok()));
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [producer, poster]);
+        let tally = &two.shared.tally;
+        assert_eq!(
+            (Tally::is(&tally.received), Tally::is(&tally.control)),
+            (2, 1)
+        );
+        assert!(two.header().queue().tail().has(word::IDLE));
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
+/// A machine that lingers against its last sender, which pushes to the port and goes: it ends, once, and behind the push.
+#[test]
+fn model_linger_and_last_sender_of_a_port() {
+    model("cell/linger_and_last_sender_of_a_port", Some(3), || {
+        let two = Two::lingering(4);
+        let memory = two.reference();
+        let Two { a, b, shared } = two;
+        drop(a);
+        let (items, window) = (Arc::clone(&shared.tally), Arc::clone(&shared.window));
+        let last = thread::spawn(move || {
+            b.try_send(Item::new(&items)).expect("open");
+            drop(b);
+            window.pass();
+        });
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &shared, [last]);
+        assert_eq!(Tally::is(&shared.tally.received), 1);
+        drop(memory);
+        shared.tally.assert_gone();
+    });
+}
+
+/// A machine that lingers is neither at rest nor parked: its worker sees the stop. What the port had accepted is dropped or received.
+#[test]
+fn model_linger_stop_and_port_push() {
+    model("cell/linger_stop_and_port_push", Some(2), || {
+        let two = Two::lingering(4);
+        let memory = two.reference();
+        let (b, item) = (two.b.clone(), two.item());
+        let producer = thread::spawn(move || drop(b.try_send(item)));
+        let stopped = two.reference();
+        let stopper = thread::spawn(move || stopped.ask_to_end(EndCode::Stopped));
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [producer, stopper]);
+        assert_eq!(two.header().end_code(), EndCode::Stopped);
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
+/// A shutdown against a push to the port: what was accepted is received, since a machine that finds itself closed finds a port that
+/// takes no more.
+#[test]
+fn model_shutdown_and_port_push() {
+    model("cell/shutdown_and_port_push", Some(2), || {
+        let two = Two::new(4, false);
+        let memory = two.reference();
+        let accepted = Arc::new(Count::new(0));
+        let (b, item, counted) = (two.b.clone(), two.item(), Arc::clone(&accepted));
+        let window = Arc::clone(&two.shared.window);
+        let producer = thread::spawn(move || {
+            counted.fetch_add(usize::from(b.try_send(item).is_ok()), Relaxed);
+            window.pass();
+        });
+        let asked = two.reference();
+        let shutdown = thread::spawn(move || asked.ask_to_end(EndCode::Shutdown));
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [producer, shutdown]);
+        assert_eq!(
+            Tally::is(&two.shared.tally.received),
+            accepted.load(Relaxed),
+            "accepted, and dropped"
+        );
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
+/// Whether nobody is said to wait at the port.
+fn assert_no_waiters_at_port(two: &Two) {
+    assert!(!two.b.cell().queue.tail().has(word::WAITERS));
+}
+
+/// A thread that waits for room at the port of a machine that drains it, lingers and rests: delivered, and woken.
+#[test]
+fn model_thread_and_port() {
+    model("cell/thread_and_port", Some(3), || {
+        let two = Two::lingering(1);
+        let memory = two.reference();
+        two.b.try_send(two.item()).expect("room for one");
+        let (b, item) = (two.b.clone(), two.item());
+        let thread = thread::spawn(move || send_blocking(&b, item).expect("it lives"));
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [thread]);
+        assert_eq!(Tally::is(&two.shared.tally.received), 2);
+        assert_no_waiters_at_port(&two);
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
+/// A machine that parks on the port of one that drains it, lingers and rests: it is resumed, once.
+#[test]
+fn model_park_on_port_and_drain() {
+    model("cell/park_on_port_and_drain", None, || {
+        let two = Two::lingering(1);
+        let memory = two.reference();
+        two.b.try_send(two.item()).expect("room for one");
+        // It only sends: who resumes it is counted.
+        let sends = Subject::new(1, false, false);
+        let (me, full) = (sends.reference(), MemRef::of(two.b.cell().header()));
+        let parked = Arc::new(Flag::new(false));
+        let waits = Arc::clone(&parked);
+        let parker = thread::spawn(move || {
+            // SAFETY: the model has the token and touches nothing else of the machine.
+            waits.store(unsafe { park(&me, &full) } == Parked::Waiting, Relaxed);
+        });
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [parker]);
+        let resumed = Tally::is(&sends.tally.wakes);
+        assert_eq!(resumed, usize::from(parked.load(Relaxed)));
+        assert_eq!(Tally::is(&two.shared.tally.received), 1);
+        assert_no_waiters_at_port(&two);
+        sends.end().assert_gone();
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
 }

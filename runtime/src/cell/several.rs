@@ -113,6 +113,58 @@ fn is_at_rest(port: &Header) -> bool {
     port.queue().tail().has(word::IDLE)
 }
 
+/// How far all mailboxes of a machine came on their way to rest.
+#[must_use]
+pub(super) enum Resting {
+    /// The ports rest, and the machine lingers.
+    Lingers,
+    /// The verdict of the step that failed, or of the last. Closed: all mailboxes are read to the end, and stay so.
+    Tried(Rest),
+}
+
+/// Rests the ports one by one, then the machine's own mailbox: in this order, see the README. `lingers` is asked in between. The models call it too.
+///
+/// After [`Rest::Rested`] the caller touches nothing of the cell.
+///
+/// # Safety
+/// The caller holds the run token and found all mailboxes empty.
+pub(super) unsafe fn rest_in_order<'a, P, B: 'a>(
+    machine: &MailboxCell<P>,
+    ports: impl Iterator<Item = &'a dyn Inbox<B>>,
+    lingers: impl FnOnce() -> bool,
+) -> Resting {
+    for port in ports {
+        if is_at_rest(port.header()) {
+            continue;
+        }
+        // SAFETY: the token makes the caller the consumer of all mailboxes.
+        match unsafe { port.rest() } {
+            // A closed one stays as it is: the machine will find itself closed too.
+            Rest::Rested | Rest::Closed => {}
+            // Nobody posts to a port.
+            rest @ (Rest::Busy | Rest::Control | Rest::Waiters) => return Resting::Tried(rest),
+        }
+    }
+    if lingers() {
+        // A port that is pushed to now posts to the machine, which is what its worker looks for.
+        return Resting::Lingers;
+    }
+    // SAFETY: as above.
+    match unsafe { machine.queue.rest() } {
+        // No port will get more by now; but there may be something left in one.
+        Rest::Closed if !ports_are_read(machine.header()) => Resting::Tried(Rest::Busy),
+        rest => Resting::Tried(rest),
+    }
+}
+
+/// Whether all ports of a machine that finds itself closed were read to the end: nothing will be pushed to them any more.
+fn ports_are_read(machine: &Header) -> bool {
+    machine.ports().all(|port| {
+        let queue = port.queue();
+        queue.tail().index() == queue.head()
+    })
+}
+
 impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
     pub(super) const PORTS: usize = <B::Ports as Ports<B>>::COUNT;
 
@@ -192,9 +244,12 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
     }
 
     fn receive_at(&mut self, inbox: &'a dyn Inbox<B>) -> Pause {
-        if is_at_rest(inbox.header()) {
+        let queue = inbox.header().queue();
+        let tail = queue.tail();
+        if tail.has(word::IDLE) {
             return Pause::Empty;
         }
+        queue.note_length(tail);
         let cell = self.cell;
         // SAFETY: an activation holds the one run token, and the stage is Alive, so the body is there.
         let body = unsafe { (*cell.body.get()).assume_init_mut() };
@@ -202,37 +257,19 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
         unsafe { inbox.receive_some(cell.mailbox.header(), body, self.turn) }
     }
 
-    /// Rests the ports one by one, then the machine itself: in this order, see the README. None: something came meanwhile.
+    /// Lets all mailboxes rest. None: something came meanwhile.
     fn rest_all(&mut self) -> Option<Outcome> {
-        for port in self.ports() {
-            if is_at_rest(port.header()) {
-                continue;
-            }
-            // SAFETY: the token makes us the consumer of all mailboxes.
-            match unsafe { port.rest() } {
-                // A closed one stays as it is: the machine will find itself closed too.
-                Rest::Rested | Rest::Closed => {}
-                // Nobody posts to a port.
-                Rest::Busy | Rest::Control => return None,
-                Rest::Waiters => {
-                    self.make_room_now(ComesBy::NextTurn);
-                    return Some(Outcome::Again);
-                }
-            }
+        let may_linger = self.turn.may_linger;
+        // SAFETY: the token makes us the consumer of all mailboxes, which were found empty.
+        let resting = unsafe {
+            rest_in_order(self.mailbox(), self.ports(), || {
+                may_linger && self.lingers()
+            })
+        };
+        match resting {
+            Resting::Lingers => Some(Outcome::Lingers),
+            Resting::Tried(rest) => self.after(rest),
         }
-        if self.turn.may_linger && self.lingers() {
-            // A port that is pushed to now posts to the machine, which is what its worker looks for.
-            return Some(Outcome::Lingers);
-        }
-        self.rest()
-    }
-
-    /// Whether all ports were read to the end, for a machine that finds itself closed: nothing will be pushed to them any more.
-    pub(super) fn ports_are_read(&self) -> bool {
-        self.header().ports().all(|port| {
-            let queue = port.queue();
-            queue.tail().index() == queue.head()
-        })
     }
 
     /// Room in the ports, where the machine may not come by again soon.

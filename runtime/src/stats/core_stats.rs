@@ -46,7 +46,7 @@ pub struct ExecutorStats {
 /// What the scheduler as a whole looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SchedStats {
-    /// Live (machine, instruction set) pairs.
+    /// Live machines, as [`Runtime::machine_count`](crate::Runtime::machine_count) counts them.
     pub machines: usize,
     /// Machines that wait for a worker.
     pub queued: usize,

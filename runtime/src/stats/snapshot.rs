@@ -82,7 +82,7 @@ impl WorkerStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeStats {
-    /// Live (machine, instruction set) pairs.
+    /// Live machines, as [`Runtime::machine_count`](crate::Runtime::machine_count) counts them.
     pub machines: usize,
     /// Machines that wait for a worker; an estimate while they move.
     pub queued: usize,
@@ -151,10 +151,10 @@ pub struct MachineInfo {
     pub len: usize,
     /// What its mailbox, or each of several, holds before it is full; None: no bound.
     pub capacity: Option<usize>,
-    /// The greatest length that it has had, within a thousandth: as it was when the machine began to read, or when a machine exceeded
-    /// the capacity. Close to the capacity: its senders were held up, or nearly.
+    /// The greatest length that its mailbox, or any of several, has had, within a thousandth: as it was when the machine began to read, or
+    /// when a machine exceeded the capacity. Close to the capacity: its senders were held up, or nearly.
     pub high_water: usize,
-    /// Instructions that machines sent to it beyond its capacity, and were parked for.
+    /// Instructions that machines sent to it beyond the capacity of a mailbox, and were parked for.
     pub overflows: u64,
     /// Whether it has nothing to do.
     pub at_rest: bool,
@@ -188,8 +188,16 @@ impl MachineInfo {
                 .map(|mailbox| mailbox.queue().len() as usize)
                 .sum(),
             capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
-            high_water: queue.peak() as usize,
-            overflows: side.map_or(0, |side| side.overflows.load(Ordering::Relaxed)),
+            high_water: header
+                .mailboxes()
+                .map(|mailbox| mailbox.queue().peak() as usize)
+                .max()
+                .unwrap_or(0),
+            overflows: header
+                .mailboxes()
+                .filter_map(Header::side_if_any)
+                .map(|side| side.overflows.load(Ordering::Relaxed))
+                .sum(),
             at_rest: tail.has(word::IDLE),
             parked,
             waits_for: if parked {
