@@ -41,6 +41,8 @@ extern crate self as d3_runtime;
 
 pub mod executor;
 pub mod machine_impl;
+#[doc(hidden)]
+pub mod protocol;
 pub mod this_machine;
 
 mod backpressure;

@@ -7,6 +7,7 @@ use slab::Slab;
 
 use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled, cell_of};
 use crate::mailbox::{Announce, Bound, Refused, word};
+use crate::protocol::Point;
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
 const NONE: u32 = u32::MAX;
@@ -203,6 +204,7 @@ pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>) {
         return;
     }
     cell.queue.publish_limit();
+    crate::sync::point(Point::RoomPublished);
     if cell.queue.settle_room() {
         // SAFETY: the caller is the consumer.
         unsafe { serve_waiters(cell) };
@@ -219,6 +221,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
     };
     let queue = &cell.queue;
     let mut released = Released::default();
+    crate::sync::point(Point::BeforeServing);
     {
         let mut list = waiters.lock();
         let limit = queue.next_limit();
@@ -337,11 +340,13 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
         cell.queue.clear_waiters();
     }
     if announced == Announce::Announced {
+        crate::sync::point(Point::MachineEnlists);
         let side = machine.side();
         side.edge.set(MemRef::of(cell.header()));
         let key = list.link(Who::Machine(me));
         // Relaxed: published by PARKED.
         side.wait_key.store(key, Ordering::Relaxed);
+        crate::sync::point(Point::BeforeParked);
         machine.held.park();
     }
     announced

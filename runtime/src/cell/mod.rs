@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::backpressure::Waiters;
 use crate::id::MachineId;
 use crate::mailbox::{Queue, Rest, Wake};
+use crate::protocol::Point;
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
@@ -333,6 +334,7 @@ impl Header {
             self.wake(wake);
             return;
         }
+        crate::sync::point(Point::AskedToEnd);
         // SeqCst: pairs with the fence in `backpressure::park`: either this load sees PARKED, or the parker sees CLOSED
         // and its reason. Anything weaker lets both look past each other, and the machine would stay parked.
         fence(Ordering::SeqCst);

@@ -12,6 +12,7 @@ use super::{Body, EndCode, Header, MailboxCell, Receives, Turn};
 use crate::backpressure;
 use crate::machine::MachineMut;
 use crate::mailbox::{Rest, word};
+use crate::protocol::Point;
 
 /// A `MachineMut` for several instruction sets, by value. `List` are its ports: the sets behind the first.
 pub(crate) struct Several<T, List>(T, PhantomData<fn() -> List>);
@@ -220,6 +221,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                 }
             }
         }
+        crate::sync::point(Point::PortsRest);
         if self.turn.may_linger && self.lingers() {
             // A port that is pushed to now posts to the machine, which is what its worker looks for.
             return Some(Outcome::Lingers);

@@ -10,6 +10,7 @@ use crossbeam_utils::CachePadded;
 use super::Pool;
 use super::pace::Pace;
 use crate::cell::{Header, Scheduled};
+use crate::protocol::Point;
 use crate::stats::Counters;
 use crate::sync::{AtomicPtr, Ordering};
 
@@ -46,6 +47,7 @@ impl Remote {
         if self.next_up.load(Ordering::Relaxed).is_null() {
             return None;
         }
+        crate::sync::point(Point::NextUpSeen);
         // AcqRel: pairs with the Release in `put_next_up`: who takes the machine sees what its waker wrote.
         let cell = self.next_up.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: a pointer in the slot is the machine's token, and the swap took it out.
@@ -56,6 +58,7 @@ impl Remote {
     #[inline]
     pub(super) fn put_next_up(&self, machine: Scheduled) -> Option<Scheduled> {
         let machine = machine.into_cell().as_ptr();
+        crate::sync::point(Point::BeforeNextUp);
         if self.next_up.load(Ordering::Relaxed).is_null() {
             // An empty slot stays empty, as only its worker fills it: no exchange is needed.
             // Release: pairs with the Acquire in `take_next_up`.
@@ -72,6 +75,7 @@ impl Remote {
     #[inline]
     pub(super) fn swap_lingering(&self, machine: Option<Scheduled>) -> Option<Scheduled> {
         let machine = machine.map_or(ptr::null_mut(), |machine| machine.into_cell().as_ptr());
+        crate::sync::point(Point::BeforeLingering);
         // AcqRel: the token changes hands, perhaps to a watch that finds this worker stuck.
         let before = self.lingering.swap(machine, Ordering::AcqRel);
         // SAFETY: a pointer in the slot is the machine's token, and the swap took it out.

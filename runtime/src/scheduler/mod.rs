@@ -19,6 +19,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::builder::Config;
 use crate::cell::{Registry, Scheduled};
+use crate::protocol::Point;
 use crate::runtime::Handle;
 use crate::sleep::Sleep;
 use crate::stats::Counters;
@@ -167,6 +168,7 @@ impl Pool {
     /// Puts a machine where any worker finds it.
     pub(crate) fn inject(&self, machine: Scheduled) {
         self.injector.push(machine);
+        crate::sync::point(Point::Injected);
         self.sleep.notify();
     }
 
@@ -250,6 +252,7 @@ fn inject(machine: Scheduled) {
 
 /// Queues machines that were resumed together: the sleepers are woken once for all of them.
 pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
+    crate::sync::point(Point::Resumed);
     let mut here = 0;
     let mut elsewhere: Option<(Arc<Pool>, usize)> = None;
     for machine in machines {
