@@ -80,6 +80,6 @@ pub use runtime::{Runtime, ShutdownReport};
 pub use sender::{Sender, WeakSender, send_cmd};
 pub use stats::{
     CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats,
-    WorkerStats,
+    WorkerState, WorkerStats,
 };
 pub use uuid::Uuid;

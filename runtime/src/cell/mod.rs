@@ -245,6 +245,13 @@ impl Header {
         self.pool.as_ref()
     }
 
+    /// The cell is about to be freed.
+    fn note_freed(&self) {
+        if let Some(pool) = &self.pool {
+            pool.registry.note_freed(self.slot);
+        }
+    }
+
     pub(crate) fn side(&self) -> &Side {
         self.side.get_or_init(Side::default)
     }

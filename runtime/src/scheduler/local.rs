@@ -11,7 +11,7 @@ use super::Pool;
 use super::pace::Pace;
 use crate::cell::{Header, Scheduled};
 use crate::protocol::Point;
-use crate::stats::Counters;
+use crate::stats::{Counters, WorkerState};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// What the other workers see of a worker.
@@ -94,6 +94,15 @@ impl Remote {
 
     pub(super) fn queued(&self) -> usize {
         self.stealer.len() + usize::from(self.has_next_up())
+    }
+
+    pub(super) fn state(&self) -> WorkerState {
+        WorkerState {
+            asleep: self.asleep.load(Ordering::Relaxed),
+            queued: self.stealer.len(),
+            has_next_up: self.has_next_up(),
+            has_lingering: self.has_lingering(),
+        }
     }
 
     /// Whether machines wait here for the worker's present turn to end.

@@ -22,7 +22,7 @@ use crate::cell::{Registry, Scheduled};
 use crate::protocol::Point;
 use crate::runtime::Handle;
 use crate::sleep::Sleep;
-use crate::stats::Counters;
+use crate::stats::{Counters, WorkerState};
 use environment::{Environment, System};
 
 pub(crate) use current::{
@@ -99,6 +99,11 @@ impl Pool {
 
     pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {
         self.remotes.iter().map(|remote| &*remote.counters)
+    }
+
+    /// What each worker is at, as far as others see it.
+    pub(crate) fn worker_states(&self) -> impl Iterator<Item = WorkerState> {
+        self.remotes.iter().map(|remote| remote.state())
     }
 
     #[inline]

@@ -88,6 +88,16 @@ impl Sleep {
         self.counts().sleeping()
     }
 
+    /// Workers that search.
+    pub(crate) fn searching(&self) -> usize {
+        self.counts().searching()
+    }
+
+    /// How often a poster has woken this worker.
+    pub(crate) fn wakes(&self, worker: usize) -> u64 {
+        self.parkers[worker].wakes()
+    }
+
     /// Work was put where a searcher finds it.
     #[inline]
     pub(crate) fn notify(&self) {
