@@ -28,8 +28,8 @@ pub use d3_runtime::{
     Iter, Machine, MachineBuilder, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut,
     NotHere, Receiver, RecvError, RecvTimeoutError, Runtime, RuntimeBuilder, RuntimeStats,
     SchedStats, SendError, SendFuture, SendTimeoutError, Sender, ShutdownReport, TryIter,
-    TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerStats, bounded, executor,
-    send_cmd, this_machine, unbounded,
+    TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerState, WorkerStats, bounded,
+    executor, send_cmd, this_machine, unbounded,
 };
 
 #[cfg(feature = "components")]

@@ -12,6 +12,7 @@ use crate::cell::{
 use crate::error::BuildError;
 use crate::machine::{Machine, MachineImpl, MachineMut};
 use crate::mailbox::UNBOUNDED;
+use crate::protocol::Point;
 use crate::receiver::{at_least_one, bounded};
 use crate::runtime::Runtime;
 use crate::scheduler::{self, Phase, Pool};
@@ -60,6 +61,7 @@ where
     }
     // SAFETY: the header was made with one strong sender.
     let sender = unsafe { Sender::from_raw(cell_of::<MailboxCell<P>>(cell)) };
+    crate::sync::point(Point::Connected);
     // SAFETY: the cell was made with its token in our hands.
     scheduler::schedule(unsafe { Scheduled::new(cell) });
     Ok(sender)

@@ -41,6 +41,8 @@ extern crate self as d3_runtime;
 
 pub mod executor;
 pub mod machine_impl;
+#[doc(hidden)]
+pub mod protocol;
 pub mod this_machine;
 
 mod backpressure;
@@ -78,6 +80,6 @@ pub use runtime::{Runtime, ShutdownReport};
 pub use sender::{Sender, WeakSender, send_cmd};
 pub use stats::{
     CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats,
-    WorkerStats,
+    WorkerState, WorkerStats,
 };
 pub use uuid::Uuid;

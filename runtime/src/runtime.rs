@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::builder::RuntimeBuilder;
 use crate::cell::EndCode;
 use crate::error::{BuildError, WaitError};
+use crate::protocol::Point;
 use crate::scheduler::{self, Phase, Pool, Workers};
 use crate::sender::Sender;
 use crate::stats::{self, CoreStatsMessage, MachineInfo, RuntimeStats};
@@ -68,13 +69,16 @@ impl Handle {
         let before = RuntimeStats::of(pool).total();
 
         pool.advance(Phase::Draining);
+        crate::sync::point(Point::Draining);
         let quiet = pool.wait_idle(deadline);
         if !quiet {
             pool.set_overdue();
         }
 
+        crate::sync::point(Point::BeforeEnding);
         pool.advance(Phase::Ending);
         pool.registry.close();
+        crate::sync::point(Point::RegistryClosed);
         pool.registry
             .for_each(|machine| machine.ask_to_end(EndCode::Shutdown));
         let now = Instant::now();
@@ -89,6 +93,7 @@ impl Handle {
             std::thread::yield_now();
         }
 
+        crate::sync::point(Point::BeforeExit);
         pool.tell_workers_to_exit();
         let detached = self
             .workers

@@ -81,6 +81,13 @@ mod imp {
 
 pub(crate) use imp::*;
 
+/// Marks a place in a protocol: see [`protocol`](crate::protocol). No code at all but in test builds.
+#[cfg(any(not(feature = "protocol-points"), loom))]
+#[inline(always)]
+pub(crate) fn point(_: crate::protocol::Point) {}
+#[cfg(all(feature = "protocol-points", not(loom)))]
+pub(crate) use crate::protocol::reached as point;
+
 /// Locks `mutex`; a panic of another holder is no reason to stop, since no user code ever runs under one of our locks
 /// and a panic of the runtime itself aborts the process.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

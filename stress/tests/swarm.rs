@@ -59,7 +59,11 @@ fn a_hang_tells_who_does_what() {
     let output = stress(&["swarm", "--seed", "8", "--patience", "2", "--break", "hang"]);
     assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
     let errors = errors(&output);
-    for part in ["seed 8 has failed", "worker 0: ", "the sleeper"] {
+    for part in [
+        "seed 8 has failed",
+        "worker 0: ",
+        "inside the user code of the sleeper for ",
+    ] {
         assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
     }
 }
@@ -115,6 +119,40 @@ fn a_replay_counts() {
     assert_eq!(json(&output)["failed"], 2);
 }
 
+/// A swarm whose shutdown has a deadline: the worker that never comes back is left behind by it, and found all the same.
+#[test]
+fn a_hang_behind_a_deadline_is_found() {
+    let output = stress(&["swarm", "--seed", "7", "--patience", "2", "--break", "hang"]);
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    let errors = errors(&output);
+    for part in ["nothing has moved for 2 s", "the user code of the sleeper"] {
+        assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
+    }
+}
+
+#[test]
+fn delays_need_a_build_that_has_them() {
+    let output = stress(&["--json", "-", "swarm", "--seeds", "100..103", "--delays"]);
+    if cfg!(feature = "delays") {
+        assert!(output.status.success(), "{}", errors(&output));
+        assert_eq!(json(&output)["delays"], true);
+    } else {
+        assert_eq!(output.status.code(), Some(2));
+        assert!(errors(&output).contains("--features delays"));
+    }
+    let output = stress(&[
+        "--json",
+        "-",
+        "swarm",
+        "--seeds",
+        "100..103",
+        "--delays=false",
+    ]);
+    assert!(output.status.success(), "{}", errors(&output));
+    assert_eq!(json(&output)["delays"], false);
+    assert_eq!(json(&output)["totals"]["delays"], 0);
+}
+
 #[test]
 fn a_plan_can_be_read() {
     let output = stress(&["swarm", "--seed", "7", "--plan"]);
@@ -135,6 +173,7 @@ fn what_makes_no_sense_is_refused() {
         &["swarm", "--plan"],
         &["replay"],
         &["replay", "--seed", "1", "--times", "0"],
+        &["replay", "--seed", "1", "--delays=perhaps"],
     ] {
         let output = stress(arguments);
         assert_eq!(

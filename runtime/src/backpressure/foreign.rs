@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::{Announce, word};
+use crate::protocol::Point;
 use crate::sender::Sender;
 use crate::tuning::{
     ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, ROOM_WAIT_TRIES, SPINS_BEFORE_YIELD,
@@ -102,6 +103,7 @@ impl<P: Send + 'static> SendFuture<P> {
             let mut list = cell.waiters().get_or_init(Waiters::new).lock();
             match cell.queue.announce_waiter_at_limit() {
                 Announce::Announced => {
+                    crate::sync::point(Point::ForeignEnlists);
                     self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
                     return Poll::Pending;
                 }

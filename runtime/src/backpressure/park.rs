@@ -3,6 +3,7 @@
 use super::ring::{self, Walk};
 use crate::cell::{Header, MemRef, Resumed, Scheduled};
 use crate::mailbox::{Announce, word};
+use crate::protocol::Point;
 use crate::sync::{Ordering, fence};
 
 /// What became of an attempt to park.
@@ -30,6 +31,7 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
     if announced != Announce::Announced {
         return Parked::NotNeeded;
     }
+    crate::sync::point(Point::Parked);
     // SeqCst: publish (edge and PARKED, above), fence, look. Pairs with the fence of `Header::ask_to_end` (a stop) and with
     // this very fence in the other members of a ring; see the README for why nothing weaker will do.
     fence(Ordering::SeqCst);

@@ -8,6 +8,7 @@ use slab::Slab;
 use super::crowd::{ComesBy, Crowd};
 use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled, cell_of};
 use crate::mailbox::{Announce, Bound, Refused, word};
+use crate::protocol::Point;
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
 const NONE: u32 = u32::MAX;
@@ -209,6 +210,7 @@ pub(crate) unsafe fn make_room_now<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
         return;
     }
     cell.queue.publish_limit();
+    crate::sync::point(Point::RoomPublished);
     if cell.queue.settle_room() {
         // SAFETY: the caller is the consumer.
         unsafe { serve_waiters(cell, comes_by) };
@@ -225,6 +227,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
     };
     let queue = &cell.queue;
     let mut released = Released::default();
+    crate::sync::point(Point::BeforeServing);
     {
         let mut list = waiters.lock();
         let limit = queue.next_limit();
@@ -345,11 +348,13 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
         cell.queue.clear_waiters();
     }
     if announced == Announce::Announced {
+        crate::sync::point(Point::MachineEnlists);
         let side = machine.side();
         side.edge.set(MemRef::of(cell.header()));
         let key = list.link(Who::Machine(me));
         // Relaxed: published by PARKED.
         side.wait_key.store(key, Ordering::Relaxed);
+        crate::sync::point(Point::BeforeParked);
         machine.held.park();
     }
     announced

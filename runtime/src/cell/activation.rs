@@ -100,6 +100,8 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
     }
 
     unsafe fn free(cell: NonNull<Header>) {
+        // SAFETY: allocated, and not freed before the next line.
+        unsafe { cell.as_ref() }.note_freed();
         // SAFETY: allocated by `allocate` as a box of this type, and the last reference is gone. The body was dropped at
         // the machine's end: the token's reference goes only then.
         drop(unsafe { Box::from_raw(cell_of::<Self>(cell).as_ptr()) });

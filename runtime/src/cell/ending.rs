@@ -6,6 +6,7 @@ use super::activation::{Activation, Outcome};
 use super::{Body, EndCode, MailboxCell, Sharing, Stage, Turn};
 use crate::backpressure;
 use crate::mailbox::Popped;
+use crate::protocol::Point;
 use crate::scheduler::take_noted;
 use crate::sync::{Ordering, fence, lock};
 use crate::unwind;
@@ -32,6 +33,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         let _ = self.mailbox().queue.close();
         self.header().close_ports();
         self.header().held.begin_end();
+        crate::sync::point(Point::Ending);
         backpressure::release_all(self.mailbox());
         self.ports().for_each(|port| port.release_all());
         take_noted().for_each(drop);
@@ -96,6 +98,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             self.turn.pool.partners.leave(self.cell.sharing.value());
         }
         self.turn.pool.registry.leave(header.slot);
+        crate::sync::point(Point::Leaving);
         // Who waits for the end hears of it last, when count and hooks are done.
         header.freeze_end_code();
         header.held.end();

@@ -1,5 +1,6 @@
 //! The one door for machines that may not run: hold, and a resume that exactly one party wins.
 
+use crate::protocol::Point;
 use crate::sync::{AtomicU8, Ordering};
 
 const FREE: u8 = 0;
@@ -34,6 +35,7 @@ impl Held {
 
     /// Takes the token of a parked machine.
     pub(crate) fn resume(&self) -> Resumed {
+        crate::sync::point(Point::BeforeResume);
         // Acquire: pairs with the Release in `park`. Relaxed on failure: the loser touches nothing.
         match self
             .0

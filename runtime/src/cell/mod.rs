@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::backpressure::Waiters;
 use crate::id::MachineId;
 use crate::mailbox::{Queue, Rest, Wake};
+use crate::protocol::Point;
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
@@ -240,6 +241,13 @@ impl Header {
         self.pool.as_ref()
     }
 
+    /// The cell is about to be freed.
+    fn note_freed(&self) {
+        if let Some(pool) = &self.pool {
+            pool.registry.note_freed(self.slot);
+        }
+    }
+
     pub(crate) fn side(&self) -> &Side {
         self.side.get_or_init(Side::default)
     }
@@ -349,6 +357,7 @@ impl Header {
             self.wake(wake);
             return;
         }
+        crate::sync::point(Point::AskedToEnd);
         // SeqCst: pairs with the fence in `backpressure::park`: either this load sees PARKED, or the parker sees CLOSED
         // and its reason. Anything weaker lets both look past each other, and the machine would stay parked.
         fence(Ordering::SeqCst);

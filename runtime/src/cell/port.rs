@@ -14,6 +14,7 @@ use crate::backpressure;
 use crate::id::MachineId;
 use crate::machine::MachineMut;
 use crate::mailbox::{Wake, word};
+use crate::protocol::Point;
 use crate::sync::{AtomicU8, Ordering};
 
 use super::several::Several;
@@ -200,6 +201,7 @@ unsafe fn no_rest(token: Scheduled) -> Option<Scheduled> {
 unsafe fn wake(port: NonNull<Header>) {
     // SAFETY: the caller keeps the port alive.
     let machine = unsafe { port.as_ref() }.machine();
+    crate::sync::point(Point::PortPushed);
     // The instruction is in the port, and the port no longer at rest, before this says so; the machine clears CONTROL before it looks.
     if let Some(wake) = machine.queue().post_control() {
         machine.wake(wake);

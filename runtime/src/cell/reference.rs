@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 
 use super::{Header, MailboxCell, header_of, port};
 use crate::mailbox::Wake;
+use crate::protocol::Point;
 use crate::sync::{AtomicU32, Ordering, fence};
 
 /// Leaks a new cell. Its provenance is exposed: see [`Header::in_cell`].
@@ -163,6 +164,7 @@ impl<P> MailboxCell<P> {
             // SAFETY: the count fell to zero here, so that what the senders held together is given up here.
             return unsafe { port::last_sender_is_gone(header_of(cell)) };
         }
+        crate::sync::point(Point::LastSender);
         let wake: Wake = this.queue.close();
         this.header().wake(wake);
         // SAFETY: the last sender gives up the reference that all senders held together.

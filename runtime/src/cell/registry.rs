@@ -47,8 +47,19 @@ struct Shard {
 
 pub(crate) struct Registry {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    /// Machines per shard, readable without its lock.
-    counts: Box<[CachePadded<Counter>]>,
+    /// Counts per shard, readable without its lock.
+    counts: Box<[CachePadded<Counts>]>,
+}
+
+/// What is counted per shard.
+#[derive(Default)]
+struct Counts {
+    /// Machines that have not ended.
+    live: Counter,
+    /// Cells that were built. Written under the shard's lock.
+    built: Counter,
+    /// Cells whose memory was given back.
+    freed: Counter,
 }
 
 /// Ids are unique in the process, so that two runtimes never name two machines alike.
@@ -71,7 +82,7 @@ impl Registry {
                 .map(|_| CachePadded::new(Mutex::default()))
                 .collect(),
             counts: (0..REGISTRY_SHARDS)
-                .map(|_| CachePadded::new(Counter::new(0)))
+                .map(|_| CachePadded::default())
                 .collect(),
         }
     }
@@ -105,21 +116,45 @@ impl Registry {
             .expect("fewer machines than 2^27 per shard");
         let cell = build(id, slot);
         shard.cells.insert(cell);
-        self.counts[shard_index].fetch_add(1, Ordering::Relaxed);
+        let counts = &self.counts[shard_index];
+        counts.live.fetch_add(1, Ordering::Relaxed);
+        let built = counts.built.load(Ordering::Relaxed);
+        counts.built.store(built + 1, Ordering::Relaxed);
         Some(cell)
     }
 
     /// Removes a machine that has ended.
     pub(crate) fn leave(&self, slot: RegistrySlot) {
         self.lock(slot.shard()).cells.remove(slot.index());
-        self.counts[slot.shard()].fetch_sub(1, Ordering::Relaxed);
+        self.counts[slot.shard()]
+            .live
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The memory of a cell that was entered here is given back.
+    pub(super) fn note_freed(&self, slot: RegistrySlot) {
+        // A line that the end of the machine has just written to.
+        self.counts[slot.shard()]
+            .freed
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Cells in memory: exact for a caller that knows that nobody connects or lets go meanwhile.
+    pub(crate) fn cells(&self) -> usize {
+        let sum = |of: fn(&Counts) -> &Counter| -> usize {
+            let counts = self.counts.iter();
+            counts.map(|count| of(count).load(Ordering::Relaxed)).sum()
+        };
+        // What is freed was built before.
+        let freed = sum(|count| &count.freed);
+        sum(|count| &count.built).saturating_sub(freed)
     }
 
     /// Live machines: exact for a caller that knows that nobody connects or ends meanwhile.
     pub(crate) fn len(&self) -> usize {
         self.counts
             .iter()
-            .map(|count| count.load(Ordering::Relaxed))
+            .map(|count| count.live.load(Ordering::Relaxed))
             .sum()
     }
 

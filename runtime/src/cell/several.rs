@@ -12,6 +12,7 @@ use super::{Body, EndCode, Header, MailboxCell, Receives, Turn};
 use crate::backpressure::{self, ComesBy};
 use crate::machine::MachineMut;
 use crate::mailbox::{Rest, word};
+use crate::protocol::Point;
 
 /// A `MachineMut` for several instruction sets, by value. `List` are its ports: the sets behind the first.
 pub(crate) struct Several<T, List>(T, PhantomData<fn() -> List>);
@@ -145,6 +146,7 @@ pub(super) unsafe fn rest_in_order<'a, P, B: 'a>(
             rest @ (Rest::Busy | Rest::Control | Rest::Waiters) => return Resting::Tried(rest),
         }
     }
+    crate::sync::point(Point::PortsRest);
     if lingers() {
         // A port that is pushed to now posts to the machine, which is what its worker looks for.
         return Resting::Lingers;

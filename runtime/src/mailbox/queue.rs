@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 use super::block::{Block, STEP_MAX};
 use super::peak::Peak;
 use super::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
+use crate::protocol::Point;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Backoff, Ordering, fence};
 use crate::tuning::UNWRITTEN_SPINS;
 
@@ -225,6 +226,7 @@ impl<P, M> Queue<P, M> {
                 // The claim. Acquire as in `exchange`, and to see what the resting consumer left behind; Release so that the
                 // consumer whose rest step reads this word sees what this thread did before.
                 if self.exchange(tail, tail.claimed()) {
+                    crate::sync::point(Point::Claimed);
                     // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
                     // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
                     // is alive until the ready mark.
@@ -262,6 +264,7 @@ impl<P, M> Queue<P, M> {
         if !self.exchange(tail, tail.claimed()) {
             return None;
         }
+        crate::sync::point(Point::Claimed);
         self.peak.note(length + 1);
         // SAFETY: as in `push_within`.
         unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
@@ -280,8 +283,10 @@ impl<P, M> Queue<P, M> {
         }
         // Relaxed: the consumer publishes the limit before it rests, and the word was read with Acquire.
         let limit = self.limit.load(Ordering::Relaxed);
+        crate::sync::point(Point::Locked);
         self.install(block, tail, limit, 0);
         self.unlock(next);
+        crate::sync::point(Point::Claimed);
         // Not before the unlocking: a consumer that has read everything and finds LOCK would have to wait for this thread.
         // SAFETY: installed by this very push for this index.
         unsafe { Block::write(block, tail.index(), value) };
@@ -338,10 +343,12 @@ impl<P, M> Queue<P, M> {
                     continue;
                 }
                 if !over {
+                    crate::sync::point(Point::Locked);
                     let end = self.block_end.load(Ordering::Relaxed).min(limit);
                     self.end.store(end, Ordering::Relaxed);
                     self.unlock(next);
                 }
+                crate::sync::point(Point::Claimed);
                 // SAFETY: as in `push`.
                 unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
                 return Ok(pushed);
@@ -354,8 +361,10 @@ impl<P, M> Queue<P, M> {
                 spare.keep(block);
                 continue;
             }
+            crate::sync::point(Point::Locked);
             self.install(block, tail, limit, step);
             self.unlock(next);
+            crate::sync::point(Point::Claimed);
             // SAFETY: installed by this very push for this index.
             unsafe { Block::write(block, index, value) };
             return Ok(pushed);
@@ -421,6 +430,7 @@ impl<P, M> Queue<P, M> {
 
     /// Refuses every later push. The first to close learns whether it must schedule the consumer.
     pub(crate) fn close(&self) -> Wake {
+        crate::sync::point(Point::BeforeClose);
         match self.update(|tail| Ok::<_, ()>(tail.with(CLOSED).without(IDLE))) {
             Ok(before) => wake_of(before),
             Err(()) => Wake::Nothing,
@@ -469,6 +479,7 @@ impl<P, M> Queue<P, M> {
         if let Err(reason) = announced {
             return reason;
         }
+        crate::sync::point(Point::Announced);
         // SeqCst: pairs with the fence in `settle_room`. Head and limit may have been old when they were read above. A consumer
         // that is a machine finds WAITERS at its rest at the latest; a thread that has read what it wanted may never come by
         // again. So either it finds WAITERS after it made room, or this look finds the room.
@@ -509,6 +520,7 @@ impl<P, M> Queue<P, M> {
             return false;
         }
         self.publish_limit();
+        crate::sync::point(Point::Lingers);
         true
     }
 
@@ -669,6 +681,7 @@ impl<P, M> Queue<P, M> {
             self.head_block.store(ptr::null_mut(), Ordering::Relaxed);
             self.step.store(0, Ordering::Relaxed);
         }
+        crate::sync::point(Point::BeforeRest);
         // The Release half publishes the two stores above, and all that the activation wrote, to the producer that
         // clears IDLE and to the worker that it schedules.
         if !self.exchange(tail, tail.with(IDLE | BARE)) {
@@ -678,6 +691,7 @@ impl<P, M> Queue<P, M> {
             }
             return Rest::Busy;
         }
+        crate::sync::point(Point::Rested);
         if let Some(block) = NonNull::new(block) {
             // SAFETY: a local pointer; BARE keeps every later claim off the block, and every earlier one was read
             // (the index equalled the head).

@@ -10,7 +10,8 @@ use crossbeam_utils::CachePadded;
 use super::Pool;
 use super::pace::Pace;
 use crate::cell::{Header, Scheduled};
-use crate::stats::Counters;
+use crate::protocol::Point;
+use crate::stats::{Counters, WorkerState};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// What the other workers see of a worker.
@@ -46,6 +47,7 @@ impl Remote {
         if self.next_up.load(Ordering::Relaxed).is_null() {
             return None;
         }
+        crate::sync::point(Point::NextUpSeen);
         // AcqRel: pairs with the Release in `put_next_up`: who takes the machine sees what its waker wrote.
         let cell = self.next_up.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: a pointer in the slot is the machine's token, and the swap took it out.
@@ -56,6 +58,7 @@ impl Remote {
     #[inline]
     pub(super) fn put_next_up(&self, machine: Scheduled) -> Option<Scheduled> {
         let machine = machine.into_cell().as_ptr();
+        crate::sync::point(Point::BeforeNextUp);
         if self.next_up.load(Ordering::Relaxed).is_null() {
             // An empty slot stays empty, as only its worker fills it: no exchange is needed.
             // Release: pairs with the Acquire in `take_next_up`.
@@ -72,6 +75,7 @@ impl Remote {
     #[inline]
     pub(super) fn swap_lingering(&self, machine: Option<Scheduled>) -> Option<Scheduled> {
         let machine = machine.map_or(ptr::null_mut(), |machine| machine.into_cell().as_ptr());
+        crate::sync::point(Point::BeforeLingering);
         // AcqRel: the token changes hands, perhaps to a watch that finds this worker stuck.
         let before = self.lingering.swap(machine, Ordering::AcqRel);
         // SAFETY: a pointer in the slot is the machine's token, and the swap took it out.
@@ -90,6 +94,15 @@ impl Remote {
 
     pub(super) fn queued(&self) -> usize {
         self.stealer.len() + usize::from(self.has_next_up())
+    }
+
+    pub(super) fn state(&self) -> WorkerState {
+        WorkerState {
+            asleep: self.asleep.load(Ordering::Relaxed),
+            queued: self.stealer.len(),
+            has_next_up: self.has_next_up(),
+            has_lingering: self.has_lingering(),
+        }
     }
 
     /// Whether machines wait here for the worker's present turn to end.

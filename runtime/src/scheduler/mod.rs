@@ -20,9 +20,10 @@ use crossbeam_utils::CachePadded;
 
 use crate::builder::Config;
 use crate::cell::{Registry, Scheduled};
+use crate::protocol::Point;
 use crate::runtime::Handle;
 use crate::sleep::Sleep;
-use crate::stats::Counters;
+use crate::stats::{Counters, WorkerState};
 use environment::{Environment, System};
 
 pub(crate) use current::{
@@ -101,6 +102,11 @@ impl Pool {
         self.remotes.iter().map(|remote| &*remote.counters)
     }
 
+    /// What each worker is at, as far as others see it.
+    pub(crate) fn worker_states(&self) -> impl Iterator<Item = WorkerState> {
+        self.remotes.iter().map(|remote| remote.state())
+    }
+
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         // Acquire: pairs with the Release in `advance`.
@@ -168,6 +174,7 @@ impl Pool {
     /// Puts a machine where any worker finds it.
     pub(crate) fn inject(&self, machine: Scheduled) {
         self.injector.push(machine);
+        crate::sync::point(Point::Injected);
         self.sleep.notify();
     }
 
@@ -251,6 +258,7 @@ fn inject(machine: Scheduled) {
 
 /// Queues machines that were resumed together: the sleepers are woken once for all of them.
 pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
+    crate::sync::point(Point::Resumed);
     let mut here = 0;
     let mut elsewhere: Option<(Arc<Pool>, usize)> = None;
     for machine in machines {

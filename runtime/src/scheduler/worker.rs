@@ -11,6 +11,7 @@ use super::local::{Local, Remote};
 use super::pace::Stopwatch;
 use super::patience::Patience;
 use crate::cell::{After, Scheduled, Turn};
+use crate::protocol::Point;
 use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
@@ -155,6 +156,7 @@ impl Worker {
             return Some(machine);
         }
         self.in_vain += 1;
+        crate::sync::point(Point::LingeredInVain);
         let rest = machine.header().vtable.rest;
         // SAFETY: the table belongs to the cell, and the token is handed over.
         unsafe { rest(machine) }
@@ -426,6 +428,7 @@ impl Worker {
                     .steal_batch_and_pop(self.local.deque())
                 {
                     Steal::Success(machine) => {
+                        crate::sync::point(Point::Stolen);
                         self.counters().steals.add(1);
                         return Some(machine);
                     }
@@ -450,6 +453,7 @@ impl Worker {
 
     /// Sleeps until there is something to look for. One that has retired leaves that to the others as long as one of them is awake.
     pub(super) fn sleep(&mut self, retired: bool) {
+        crate::sync::point(Point::Dry);
         let pool = std::sync::Arc::clone(&self.local.pool);
         let was_searching = std::mem::replace(&mut self.searching, false);
         let watch = (pool.workers() > 1).then(|| pool.config.time_slice.max(WATCH_INTERVAL_MIN));

@@ -7,6 +7,7 @@ mod model;
 
 use std::time::{Duration, Instant};
 
+use crate::protocol::Point;
 use crate::sync::{
     AtomicBool, AtomicU64, Condvar, Mutex, Ordering, Thread, current_thread, fence, lock,
 };
@@ -87,6 +88,16 @@ impl Sleep {
         self.counts().sleeping()
     }
 
+    /// Workers that search.
+    pub(crate) fn searching(&self) -> usize {
+        self.counts().searching()
+    }
+
+    /// How often a poster has woken this worker.
+    pub(crate) fn wakes(&self, worker: usize) -> u64 {
+        self.parkers[worker].wakes()
+    }
+
     /// Work was put where a searcher finds it.
     #[inline]
     pub(crate) fn notify(&self) {
@@ -142,6 +153,7 @@ impl Sleep {
             self.counts
                 .fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
             drop(sleepers);
+            crate::sync::point(Point::Picked);
             self.parkers[sleeper.worker].unpark(&sleeper.thread);
         }
     }
@@ -159,6 +171,7 @@ impl Sleep {
     /// Stops searching, having found work. Who is the last to do so passes the search on, if `look` says that there is more.
     pub(crate) fn found(&self, look: impl FnOnce() -> bool) {
         let before = Counts(self.counts.fetch_sub(SEARCHING, Ordering::Relaxed));
+        crate::sync::point(Point::Found);
         if before.searching() != 1 {
             return;
         }
@@ -185,6 +198,7 @@ impl Sleep {
         mut look_at_slots: impl FnMut() -> bool,
     ) -> Woken {
         self.announce(worker, searching);
+        crate::sync::point(Point::SleepAnnounced);
         // SeqCst: pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
         if look() {

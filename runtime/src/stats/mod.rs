@@ -7,4 +7,4 @@ mod snapshot;
 pub use core_stats::{CoreStatsMessage, CoreStatsSender, ExecutorStats, SchedStats};
 pub(crate) use core_stats::{Observers, collect_reports};
 pub(crate) use counters::Counters;
-pub use snapshot::{MachineInfo, RuntimeStats, WorkerStats};
+pub use snapshot::{MachineInfo, RuntimeStats, WorkerState, WorkerStats};

@@ -32,6 +32,8 @@ pub struct WorkerStats {
     pub sleeps: u64,
     /// How long it slept.
     pub slept: Duration,
+    /// Times that somebody who had work picked it from among those asleep and woke it; its other sleeps ended by a look of its own.
+    pub wakes: u64,
     /// Activations that ended because a sender had not written what it claimed.
     pub unwritten: u64,
     /// Instructions that ended machines left unread.
@@ -43,8 +45,9 @@ pub struct WorkerStats {
 }
 
 impl WorkerStats {
-    fn of(counters: &Counters) -> Self {
+    fn of(counters: &Counters, wakes: u64) -> Self {
         Self {
+            wakes,
             activations: counters.activations.get(),
             instructions: counters.instructions.get(),
             exhausted: counters.exhausted.get(),
@@ -71,10 +74,41 @@ impl WorkerStats {
         self.rescues += other.rescues;
         self.sleeps += other.sleeps;
         self.slept += other.slept;
+        self.wakes += other.wakes;
         self.unwritten += other.unwritten;
         self.dropped += other.dropped;
         self.panics += other.panics;
         self.ended += other.ended;
+    }
+}
+
+/// What one worker is at, at one moment. One that is not asleep runs a machine, or looks for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerState {
+    /// Whether it sleeps.
+    pub asleep: bool,
+    /// Machines in its own queue.
+    pub queued: usize,
+    /// Whether a machine is to be run next, ahead of the queue.
+    pub has_next_up: bool,
+    /// Whether a machine that has read everything keeps its place on this worker for a moment.
+    pub has_lingering: bool,
+}
+
+impl fmt::Display for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.asleep { "asleep" } else { "awake" })?;
+        if self.queued > 0 {
+            write!(f, ", {} queued", self.queued)?;
+        }
+        if self.has_next_up {
+            f.write_str(", one next up")?;
+        }
+        if self.has_lingering {
+            f.write_str(", one lingers")?;
+        }
+        Ok(())
     }
 }
 
@@ -84,24 +118,37 @@ impl WorkerStats {
 pub struct RuntimeStats {
     /// Live machines, as [`Runtime::machine_count`](crate::Runtime::machine_count) counts them.
     pub machines: usize,
+    /// Those in memory: the live ones, and ended ones that a sender or a handle still refers to.
+    pub cells: usize,
     /// Machines that wait for a worker; an estimate while they move.
     pub queued: usize,
     /// Workers that sleep.
     pub sleeping: usize,
+    /// Workers that look for a machine to run.
+    pub searching: usize,
     /// Instructions that `send_cmd` could not send.
     pub lost: u64,
-    /// Each worker, in order.
+    /// What each worker has done, in order.
     pub workers: Vec<WorkerStats>,
+    /// What each worker is at, in the same order.
+    pub states: Vec<WorkerState>,
 }
 
 impl RuntimeStats {
     pub(crate) fn of(pool: &Pool) -> Self {
         Self {
             machines: pool.registry.len(),
+            cells: pool.registry.cells(),
             queued: pool.queued(),
             sleeping: pool.sleep.sleeping(),
+            searching: pool.sleep.searching(),
             lost: pool.lost.load(Ordering::Relaxed),
-            workers: pool.counters().map(WorkerStats::of).collect(),
+            workers: pool
+                .counters()
+                .enumerate()
+                .map(|(worker, counters)| WorkerStats::of(counters, pool.sleep.wakes(worker)))
+                .collect(),
+            states: pool.worker_states().collect(),
         }
     }
 
@@ -117,18 +164,24 @@ impl fmt::Display for RuntimeStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "machines {}, queued {}, workers asleep {}",
-            self.machines, self.queued, self.sleeping
+            "machines {}, in memory {}, queued {}, workers asleep {}, searching {}",
+            self.machines, self.cells, self.queued, self.sleeping, self.searching
         )?;
         writeln!(
             f,
-            "worker  activations  instructions      parks     steals     sleeps"
+            "worker  activations  instructions      parks     steals     sleeps      wakes  now"
         )?;
         for (index, worker) in self.workers.iter().enumerate() {
+            let state = self.states.get(index).copied().unwrap_or_default();
             writeln!(
                 f,
-                "{index:>6} {:>12} {:>13} {:>10} {:>10} {:>10}",
-                worker.activations, worker.instructions, worker.parks, worker.steals, worker.sleeps
+                "{index:>6} {:>12} {:>13} {:>10} {:>10} {:>10} {:>10}  {state}",
+                worker.activations,
+                worker.instructions,
+                worker.parks,
+                worker.steals,
+                worker.sleeps,
+                worker.wakes
             )?;
         }
         Ok(())

@@ -162,7 +162,7 @@ impl Ran {
                 "steals": self.stats.steals,
                 "parks": self.stats.parks,
                 "ring_breaks": self.stats.ring_breaks,
-                "wakes": self.stats.sleeps,
+                "wakes": self.stats.wakes,
             },
             "ok": self.problems.is_empty(),
         })
@@ -202,7 +202,7 @@ fn table(ran: &[Ran], workers: usize) -> Table {
             report.map_or_else(unknown, each),
             count(ran.stats.steals),
             count(ran.stats.parks),
-            count(ran.stats.sleeps),
+            count(ran.stats.wakes),
             if ran.problems.is_empty() {
                 "all received"
             } else {

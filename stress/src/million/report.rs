@@ -184,7 +184,7 @@ impl Found {
             .row(["activations".to_owned(), count(total.activations)])
             .row(["steals".to_owned(), count(total.steals)])
             .row(["parks on a full mailbox".to_owned(), count(total.parks)])
-            .row(["wakes of a worker".to_owned(), count(total.sleeps)])
+            .row(["wakes of a worker".to_owned(), count(total.wakes)])
             .row(["verdict".to_owned(), self.verdict().to_owned()]);
         table
     }
@@ -229,7 +229,7 @@ impl Found {
                 "steals": total.steals,
                 "parks": total.parks,
                 "ring_breaks": total.ring_breaks,
-                "wakes": total.sleeps,
+                "wakes": total.wakes,
                 "slept_seconds": total.slept.as_secs_f64(),
             },
             "expected": self.expected,

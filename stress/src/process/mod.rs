@@ -23,6 +23,14 @@ pub(crate) fn threads() -> Option<u64> {
     parse::number(&status()?, "Threads")
 }
 
+/// The names of this process's threads, as the system cut them: to 15 bytes.
+pub(crate) fn thread_names() -> Option<Vec<String>> {
+    let threads = fs::read_dir("/proc/self/task").ok()?.flatten();
+    // One that has just ended has no name any more.
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    Some(names.map(|name| name.trim_end().to_owned()).collect())
+}
+
 /// Open descriptors of this process, but for the one that this look needs.
 pub(crate) fn descriptors() -> Option<u64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count() as u64;

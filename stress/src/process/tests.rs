@@ -55,3 +55,25 @@ fn a_descriptor_more_is_seen() {
     assert!(descriptors() >= Some(before + 25));
     drop(files);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_are_named() {
+    let (tell, told) = std::sync::mpsc::sync_channel::<()>(0);
+    let thread = std::thread::Builder::new().name("a-thread-of-test".into());
+    let thread = thread.spawn(move || told.recv()).expect("a thread");
+    let named = || {
+        let names = thread_names().expect("this is Linux");
+        names.iter().any(|name| name == "a-thread-of-tes")
+    };
+    // It names itself, a moment after it was started.
+    while !named() {
+        std::thread::yield_now();
+    }
+    drop(tell);
+    assert!(thread.join().expect("no panic").is_err());
+    // The system forgets a thread a moment after it was joined.
+    while named() {
+        std::thread::yield_now();
+    }
+}

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::delays;
+
 /// Seeds, from one to before another; without an end there are always more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seeds {
@@ -46,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "M")]
     pub(crate) minutes: Option<f64>,
     #[command(flatten)]
-    pub(crate) patience: Patience,
+    pub(crate) manner: Manner,
     /// Goes on with the next seed after a failure, and tells all of them at the end
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -56,8 +58,33 @@ pub(crate) struct Args {
     /// For the swarm's own use: this process runs the seeds, another one watches it
     #[arg(long, hide = true)]
     pub(crate) child: bool,
+}
+
+/// How each swarm is run.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Manner {
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    /// Whether threads dawdle at marked points of the runtime's protocols, as the seed decides. Needs a build with
+    /// `--features delays`, where it is the default
+    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
+        default_value_t = delays::BUILT_IN, default_missing_value = "true")]
+    pub(crate) delays: bool,
     #[command(flatten)]
     pub(crate) sabotage: SabotageArgs,
+}
+
+impl Manner {
+    /// Whether this build can do it.
+    ///
+    /// # Errors
+    /// If it was built without delays, and they are asked for.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.delays && !delays::BUILT_IN {
+            return Err("--delays: this program was built without them. Build it with: cargo run --release -p stress --features delays -- …".into());
+        }
+        Ok(())
+    }
 }
 
 /// What breaks a swarm on purpose, so that tests see it found.
@@ -143,9 +170,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) times: u32,
     #[command(flatten)]
-    pub(crate) patience: Patience,
-    #[command(flatten)]
-    pub(crate) sabotage: SabotageArgs,
+    pub(crate) manner: Manner,
 }
 
 /// A seed that nobody has seen: the clock's nanoseconds, mixed, in a number that people can type.

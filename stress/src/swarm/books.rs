@@ -6,13 +6,14 @@
 //! * **Nothing leaks**: `made = received + returned + dead`.
 //! * **Conservation**: `accepted = received + dead`, where a send that returned `Ok` was accepted.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use d3::{EndReason, MachineHandle, MachineId};
 
 use super::plan::Kind;
+use super::visit::Visit;
 
 /// A counter of many writers; relaxed, since it is compared when all of them are done.
 #[derive(Debug, Default)]
@@ -47,8 +48,10 @@ pub(crate) struct Account {
     pub(crate) exploded: Count,
     pub(crate) connected: Count,
     pub(crate) disconnected: Count,
-    /// Whether a `receive` or a hook runs right now.
-    inside: AtomicBool,
+    /// The account of the mailbox that was accepted first, where several share one run token: its machine's, with the hooks of all.
+    first: Option<Arc<Account>>,
+    /// Whether a `receive` or a hook runs right now, on which worker, and since when: see [`Visit`]. 0: none does.
+    inside: AtomicU64,
     handle: OnceLock<MachineHandle>,
 }
 
@@ -67,7 +70,8 @@ impl Account {
             exploded: Count::default(),
             connected: Count::default(),
             disconnected: Count::default(),
-            inside: AtomicBool::new(false),
+            first: None,
+            inside: AtomicU64::new(0),
             handle: OnceLock::new(),
         }
     }
@@ -81,12 +85,23 @@ impl Account {
         self.handle.get()
     }
 
-    /// Marks that user code of this mailbox runs; None: it runs already, on another thread.
+    /// The account that the machine's hooks are booked in: this one, but for a further mailbox under one run token.
+    pub(crate) fn machine(&self) -> &Self {
+        self.first.as_deref().unwrap_or(self)
+    }
+
+    /// Marks that user code of this mailbox, or of another one under the same run token, runs; None: it runs already, on another thread.
     #[must_use]
     pub(crate) fn enter(&self) -> Option<Inside<'_>> {
+        let inside = &self.machine().inside;
         // AcqRel: two visits that follow each other see each other's writes even if the runtime would not order them, so
         // that this check finds overlap and nothing else.
-        (!self.inside.swap(true, Ordering::AcqRel)).then_some(Inside(&self.inside))
+        (inside.swap(Visit::now().word(), Ordering::AcqRel) == 0).then_some(Inside(inside))
+    }
+
+    /// The `receive` or hook that runs right now.
+    pub(crate) fn visit(&self) -> Option<Visit> {
+        Visit::of_word(self.inside.load(Ordering::Relaxed))
     }
 
     fn moved(&self) -> u64 {
@@ -107,11 +122,11 @@ impl Account {
 
 /// User code of one mailbox runs.
 #[derive(Debug)]
-pub(crate) struct Inside<'a>(&'a AtomicBool);
+pub(crate) struct Inside<'a>(&'a AtomicU64);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.store(0, Ordering::Release);
     }
 }
 
@@ -157,6 +172,21 @@ impl Books {
         is_child: bool,
     ) -> Arc<Account> {
         let account = Arc::new(Account::new(label, kind, is_machine, is_child));
+        lock(&self.accounts).push(Arc::clone(&account));
+        account
+    }
+
+    /// The account of a further mailbox of the machine whose first one is `first`, under the same run token.
+    pub(crate) fn open_further(
+        &self,
+        label: String,
+        kind: Kind,
+        first: &Arc<Account>,
+    ) -> Arc<Account> {
+        let account = Arc::new(Account {
+            first: Some(Arc::clone(first)),
+            ..Account::new(label, kind, true, false)
+        });
         lock(&self.accounts).push(Arc::clone(&account));
         account
     }
@@ -273,7 +303,9 @@ impl Books {
     /// Hooks that were not called exactly once, values that were not dropped exactly once.
     pub(crate) fn hook_faults(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for account in lock(&self.accounts).iter().filter(|a| a.is_machine) {
+        let accounts = lock(&self.accounts);
+        let first = |account: &&Arc<Account>| account.is_machine && account.first.is_none();
+        for account in accounts.iter().filter(first) {
             let (connected, disconnected) = (account.connected.get(), account.disconnected.get());
             let refused = account.is_child && connected == 0 && account.received.get() == 0;
             if connected != disconnected || (connected != 1 && !refused) {
@@ -293,6 +325,19 @@ impl Books {
             }
         }
         found
+    }
+
+    /// Cells of machines that the handles in these books keep in memory.
+    pub(crate) fn cells_kept(&self) -> usize {
+        let accounts = lock(&self.accounts);
+        // A machine that was refused by a runtime that ends never had one.
+        let machines = accounts
+            .iter()
+            .filter(|account| account.is_machine && account.machine().connected.get() > 0);
+        let ids: HashSet<MachineId> = machines
+            .filter_map(|account| account.handle().map(MachineHandle::id))
+            .collect();
+        ids.len()
     }
 
     /// Machines that read to the end, and still left something unread.

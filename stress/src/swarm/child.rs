@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::output::FAILED;
 use crate::process;
 
-use super::arguments::{Range, Sabotage};
+use super::arguments::{Manner, Range};
 use super::plan::Plan;
 use super::run as swarm;
 use super::totals::Totals;
@@ -74,14 +74,14 @@ impl Word {
 }
 
 /// Runs seeds until the last one, the time or a failure.
-pub(crate) fn run(range: Range, patience: Duration, sabotage: Option<Sabotage>) -> ExitCode {
+pub(crate) fn run(range: Range, manner: Manner) -> ExitCode {
     let begun = Instant::now();
     let mut seed = range.seeds.from;
     while range.seeds.to.is_none_or(|to| seed < to)
         && range.time.is_none_or(|time| begun.elapsed() < time)
     {
         let told = Word::Begun { seed }.tell();
-        let (word, good) = match run_one(seed, patience, sabotage) {
+        let (word, good) = match run_one(seed, manner) {
             Ok(totals) => (
                 Word::Passed {
                     seed,
@@ -101,11 +101,8 @@ pub(crate) fn run(range: Range, patience: Duration, sabotage: Option<Sabotage>) 
     ExitCode::SUCCESS
 }
 
-fn run_one(
-    seed: u64,
-    patience: Duration,
-    sabotage: Option<Sabotage>,
-) -> Result<Totals, Vec<String>> {
+fn run_one(seed: u64, manner: Manner) -> Result<Totals, Vec<String>> {
+    let patience = manner.patience.duration();
     let stuck = move |state: String| {
         let faults = vec![
             format!("nothing has moved for {} s", patience.as_secs()),
@@ -115,5 +112,6 @@ fn run_one(
         // What hangs cannot be ended in any other way.
         std::process::exit(i32::from(if told.is_ok() { FAILED } else { FAILED + 1 }));
     };
-    swarm::run(&Plan::of(seed), patience, sabotage, Box::new(stuck))
+    let plan = Plan::of(seed, manner.delays);
+    swarm::run(&plan, patience, manner.sabotage.how, Box::new(stuck))
 }

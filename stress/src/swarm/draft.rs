@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::delays;
 use super::plan::{
     FaultPlan, Finish, Forward, JitterPlan, Kind, MachinePlan, MailboxPlan, Mood, OutsiderPlan,
     Plan, ReaderPlan, Reading, Sending, StopPlan,
 };
 use super::random::Random;
+use super::sets::SETS;
 use super::shape::{self, Shape};
 
 /// The swarm of a seed.
@@ -14,6 +16,9 @@ pub(super) fn plan(seed: u64) -> Plan {
     let random = Random::new(seed);
     Draft { random, seed }.plan()
 }
+
+/// The stream of numbers that the machines with several instruction sets are drawn from.
+const SETS_STREAM: u64 = 4_000_000;
 
 /// A plan while it is drawn up.
 struct Draft {
@@ -27,12 +32,14 @@ impl Draft {
         let shape = Shape::draw(&mut self.random);
         let size = self.random.sized(2..=300);
         let mut machines = self.bodies(size);
+        self.give_sets(&mut machines);
         let mailboxes: usize = machines.iter().map(|m| m.mailboxes.len()).sum();
         let readers = self.readers(mood);
         self.wire(shape, &mut machines, mailboxes, readers.len());
         let mut work = self.random.sized(256..=65_536);
         // Ten kilobytes each through the memory of a small computer.
-        let large = machines.iter().any(|m| m.mailboxes[0].kind == Kind::Large);
+        let mut mailboxes_of_all = machines.iter().flat_map(|machine| &machine.mailboxes);
+        let large = mailboxes_of_all.any(|mailbox| mailbox.kind == Kind::Large);
         if large {
             work = work.min(8_192);
         }
@@ -60,6 +67,7 @@ impl Draft {
             stops,
             inspected: self.random.chance(20),
             jitter: self.jitter(),
+            delays: delays::draw(self.seed),
             finish,
         }
     }
@@ -125,6 +133,20 @@ impl Draft {
                 }
             })
             .collect()
+    }
+
+    /// Some of the machines that own their state accept several instruction sets.
+    fn give_sets(&mut self, machines: &mut [MachinePlan]) {
+        let mut random = Random::of_party(self.seed, SETS_STREAM);
+        let percent = random.pick(&[0, 20, 60]);
+        for machine in machines.iter_mut().filter(|machine| !machine.shared) {
+            if random.chance(percent) {
+                // They have one capacity in common.
+                let capacity = machine.mailboxes[0].capacity;
+                let kinds = random.pick(&SETS).iter();
+                machine.mailboxes = kinds.map(|&kind| MailboxPlan { kind, capacity }).collect();
+            }
+        }
     }
 
     fn births(&mut self) -> u32 {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use d3::{MachineHandle, WaitError};
 
+use crate::process;
+
 use super::books::Books;
 use super::load::{self, Order};
 use super::plan::Finish;
@@ -112,12 +114,15 @@ impl Swarm<'_> {
         };
         self.targets.clear();
         self.join_all();
-        let stats = self.runtime.stats();
+        self.wait_for_workers(&report.detached);
         self.check_late(late);
-        let totals = Totals::of_run(self.plan, &stats.total());
+        let stats = self.runtime.stats();
+        let mut totals = Totals::of_run(self.plan, &stats.total());
+        totals.late = u64::from(!report.detached.is_empty());
         let end = End {
             left: self.runtime.machine_count() + self.runtime.machines().len(),
             queued: stats.queued,
+            cells: Some(stats.cells),
             report: Some(report),
             total: Some(stats.total()),
         };
@@ -174,6 +179,21 @@ impl Swarm<'_> {
 
     fn check_late(&self, late: Vec<Target>) {
         check_late(&self.books, late);
+    }
+
+    /// Until workers that the shutdown left behind have done what was left to them.
+    ///
+    /// A shutdown gives them two seconds, by the clock. On a machine that has no processor left for this process that proves nothing: so
+    /// what counts is that they end, however late. Those that never do are found as all that hangs is: by the watchdog.
+    fn wait_for_workers(&self, left_behind: &[String]) {
+        let alive = || {
+            let names = process::thread_names().unwrap_or_default();
+            names.iter().any(|name| left_behind.contains(name))
+        };
+        while !left_behind.is_empty() && (self.runtime.machine_count() > 0 || alive()) {
+            std::thread::sleep(PAUSE);
+        }
+        self.books.phase.add_one();
     }
 
     fn join_all(&mut self) {

@@ -1,7 +1,6 @@
 //! Delays in the user code of a swarm: in `receive`, hooks, destructors, wakers, and between the sends of a thread.
 //!
-//! What they hit is when threads of the runtime are elsewhere in their protocols. Delays inside of the protocols need marks in
-//! the runtime itself.
+//! What they hit is when threads of the runtime are elsewhere in their protocols. Delays inside of the protocols: see `delays.rs`.
 
 use std::time::Duration;
 

@@ -75,6 +75,10 @@ impl Node {
         }
     }
 
+    pub(super) fn fault(&self, what: &str) {
+        self.books.fault(format!("{}: {what}", self.value.label));
+    }
+
     fn panic_by_plan(&self) -> ! {
         self.books.panics.add_one();
         panics::planned();
@@ -130,13 +134,13 @@ impl Mailbox {
         }
     }
 
-    fn fault(&self, node: &Node, what: &str) {
+    pub(super) fn fault(&self, node: &Node, what: &str) {
         node.books.fault(format!("{}: {what}", self.account.label));
     }
 
     // ---- what the runtime calls ----
 
-    fn connected(&mut self, node: &Node) {
+    pub(super) fn connected(&mut self, node: &Node) {
         let account = Arc::clone(&self.account);
         let Some(_inside) = account.enter() else {
             return self.fault(node, "connected while it ran elsewhere");
@@ -153,7 +157,7 @@ impl Mailbox {
         }
     }
 
-    fn disconnected(&mut self, node: &Node) {
+    pub(super) fn disconnected(&mut self, node: &Node) {
         let account = Arc::clone(&self.account);
         let Some(_inside) = account.enter() else {
             return self.fault(node, "disconnected while it ran elsewhere");
@@ -176,7 +180,7 @@ impl Mailbox {
         }
     }
 
-    fn receive<P: Load>(&mut self, node: &Node, instruction: P) {
+    pub(super) fn receive<P: Load>(&mut self, node: &Node, instruction: P) {
         let account = Arc::clone(&self.account);
         account.received.add_one();
         let opened = instruction.open();
@@ -184,10 +188,10 @@ impl Mailbox {
             return self.fault(node, "received while it ran elsewhere");
         };
         self.received += 1;
-        if account.connected.get() == 0 {
+        if account.machine().connected.get() == 0 {
             self.fault(node, "received before it was connected");
         }
-        if account.disconnected.get() > 0 {
+        if account.machine().disconnected.get() > 0 {
             self.fault(node, "received after it was disconnected");
         }
         if !opened.intact {
@@ -349,12 +353,10 @@ impl Shared {
                 visit(&mut poisoned.into_inner());
             }
             Some(Err(std::sync::TryLockError::WouldBlock)) => {
-                let what = format!("{}: a mailbox ran twice at once", self.node.value.label);
-                self.node.books.fault(what);
+                self.node.fault("a mailbox ran twice at once");
             }
             None => {
-                let what = format!("{}: an instruction of another set", self.node.value.label);
-                self.node.books.fault(what);
+                self.node.fault("an instruction of another set");
             }
         }
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod books;
 mod child;
+mod delays;
 mod draft;
 mod finish;
 mod jitter;
@@ -16,11 +17,13 @@ mod random;
 mod replay;
 mod run;
 mod sabotage;
+mod sets;
 mod shape;
 mod state;
 mod target;
 mod totals;
 mod verdict;
+mod visit;
 mod watchdog;
 
 pub(crate) use arguments::{Args, ReplayArgs};

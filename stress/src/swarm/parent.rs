@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::output::{Output, bytes, count};
 use crate::process;
 
-use super::arguments::{Args, Range, Sabotage, Seeds, fresh_seed};
+use super::arguments::{Args, Manner, Range, Seeds, fresh_seed};
 use super::child::{self, Word};
 use super::plan::Plan;
 use super::totals::Totals;
@@ -23,17 +23,20 @@ const GROWTH_BYTES_MAX: u64 = 256 << 20;
 
 /// Runs swarms.
 pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
+    let manner = args.manner;
+    if let Err(problem) = manner.check() {
+        return output.refuse(problem);
+    }
     if let Some(seed) = args.seed.filter(|_| args.plan) {
-        output.say(format!("{:#?}", Plan::of(seed)));
+        output.say(format!("{:#?}", Plan::of(seed, manner.delays)));
         return ExitCode::SUCCESS;
     }
     let range = match args.range(fresh_seed) {
         Ok(range) => range,
         Err(problem) => return output.refuse(problem),
     };
-    let patience = args.patience.duration();
     if args.child {
-        return child::run(range, patience, args.sabotage.how);
+        return child::run(range, manner);
     }
     let mut seen = Seen::default();
     let mut problems = Vec::new();
@@ -41,12 +44,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     let mut rest = Some(range);
     let begun = Instant::now();
     while let Some(part) = rest.take() {
-        let ended = run_child(part, patience, args.sabotage.how, |word| {
+        let ended = run_child(part, manner, |word| {
             seen.note(word);
             progress.at_with(seen.totals.seeds, || seen.line());
         });
         match ended {
-            Ok(ended) => problems.extend(seen.problems(&ended, patience)),
+            Ok(ended) => problems.extend(seen.problems(&ended, manner)),
             Err(problem) => problems.push(problem),
         }
         if args.keep_going {
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> ExitCode {
     }
     output.table(&seen.totals.table("What the swarms did"));
     output.say(seen.memory());
-    output.end(&seen.json(range, &problems), &problems)
+    output.end(&seen.json(range, manner, &problems), &problems)
 }
 
 /// What is left of a range behind a seed that failed.
@@ -88,12 +91,10 @@ pub(crate) struct Ended {
 /// Runs a child, and hands on what it says. It ends before this returns.
 pub(crate) fn run_child(
     range: Range,
-    patience: Duration,
-    sabotage: Option<Sabotage>,
+    manner: Manner,
     mut heard: impl FnMut(Word),
 ) -> Result<Ended, String> {
-    let mut child =
-        start(range, patience, sabotage).map_err(|error| format!("no process: {error}"))?;
+    let mut child = start(range, manner).map_err(|error| format!("no process: {error}"))?;
     if let Some(out) = child.stdout.take() {
         let lines = BufReader::new(out).lines();
         for line in lines.map_while(Result::ok) {
@@ -108,16 +109,18 @@ pub(crate) fn run_child(
     Ok(Ended { status })
 }
 
-fn start(range: Range, patience: Duration, sabotage: Option<Sabotage>) -> std::io::Result<Child> {
+fn start(range: Range, manner: Manner) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     let to = range.seeds.to.map_or_else(String::new, |to| to.to_string());
     command
         .args(["swarm", "--child", "--seeds"])
         .arg(format!("{}..{to}", range.seeds.from))
-        .args(["--patience", &patience.as_secs().to_string()]);
+        .args(["--patience", &manner.patience.seconds.to_string()])
+        .arg(format!("--delays={}", manner.delays));
     if let Some(time) = range.time {
         command.args(["--minutes", &(time.as_secs_f64() / 60.0).to_string()]);
     }
+    let sabotage = manner.sabotage.how;
     if let Some(how) = sabotage.and_then(|how| how.to_possible_value()) {
         command.args(["--break", how.get_name()]);
     }
@@ -125,8 +128,16 @@ fn start(range: Range, patience: Duration, sabotage: Option<Sabotage>) -> std::i
 }
 
 /// The command that runs a failure again.
-pub(crate) fn replay_command(seed: u64) -> String {
-    format!("cargo run --release -p stress -- replay --seed {seed} --times 100")
+fn replay_command(seed: u64, manner: Manner) -> String {
+    format!("{} replay --seed {seed} --times 100", command(manner))
+}
+
+fn command(manner: Manner) -> &'static str {
+    if manner.delays {
+        "cargo run --release -p stress --features delays --"
+    } else {
+        "cargo run --release -p stress --"
+    }
 }
 
 /// What was heard of a child.
@@ -212,15 +223,15 @@ impl Seen {
         }
     }
 
-    fn problems(&self, ended: &Ended, patience: Duration) -> Vec<String> {
+    fn problems(&self, ended: &Ended, manner: Manner) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some((seed, faults)) = &self.failed {
             problems.push(format!("seed {seed} has failed:"));
             problems.extend(faults.iter().map(|fault| format!("  {fault}")));
-            problems.push(again(*seed, patience));
+            problems.push(again(*seed, manner));
         } else if let Some(seed) = self.running {
             problems.push(format!("seed {seed} ended its process: {}", ended.status));
-            problems.push(again(seed, patience));
+            problems.push(again(seed, manner));
         } else if !ended.status.success() {
             problems.push(format!(
                 "the process of the swarm has ended: {}",
@@ -235,13 +246,14 @@ impl Seen {
         problems
     }
 
-    fn json(&self, range: Range, problems: &[String]) -> Value {
+    fn json(&self, range: Range, manner: Manner, problems: &[String]) -> Value {
         let last = self.failed.as_ref().map(|(seed, _)| *seed).or(self.running);
         let failed: Vec<u64> = self.failed_seeds.iter().copied().chain(last).collect();
         json!({
             "mode": "swarm",
             "machine": process::machine_json(),
             "first_seed": range.seeds.from,
+            "delays": manner.delays,
             "totals": self.totals.json(),
             "warm_rss_bytes": self.warm_rss,
             "last_rss_bytes": self.last_rss,
@@ -251,10 +263,11 @@ impl Seen {
     }
 }
 
-fn again(seed: u64, patience: Duration) -> String {
+fn again(seed: u64, manner: Manner) -> String {
     format!(
-        "again: cargo run --release -p stress -- swarm --seed {seed} --patience {}\nhow often: {}",
-        patience.as_secs(),
-        replay_command(seed)
+        "again: {} swarm --seed {seed} --patience {}\nhow often: {}",
+        command(manner),
+        manner.patience.seconds,
+        replay_command(seed, manner)
     )
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::delays::DelayPlan;
 use super::draft;
 use super::shape::Shape;
 
@@ -71,7 +72,8 @@ pub(crate) struct FaultPlan {
 /// One machine: a value with one or several mailboxes.
 #[derive(Clone, Debug)]
 pub(crate) struct MachinePlan {
-    /// Whether the value is shared (`Machine`) or owned (`MachineMut`). Only a shared one has several mailboxes.
+    /// Whether the value is shared (`Machine`) or owned (`MachineMut`). The mailboxes of a shared one run on their own, those of an
+    /// owned one under one run token.
     pub(crate) shared: bool,
     pub(crate) mailboxes: Vec<MailboxPlan>,
     /// Places that it sends to.
@@ -180,14 +182,20 @@ pub(crate) struct Plan {
     /// A thread asks all machines for reports, and looks at statistics, all the time.
     pub(crate) inspected: bool,
     pub(crate) jitter: JitterPlan,
+    /// Where in the runtime's own protocols threads dawdle.
+    pub(crate) delays: Vec<DelayPlan>,
     pub(crate) finish: Finish,
 }
 
 impl Plan {
-    /// The swarm of a seed. `size` bounds the number of machines.
+    /// The swarm of a seed, with the delays that it decides or without.
     #[must_use]
-    pub(crate) fn of(seed: u64) -> Self {
-        draft::plan(seed)
+    pub(crate) fn of(seed: u64, delays: bool) -> Self {
+        let mut plan = draft::plan(seed);
+        if !delays {
+            plan.delays.clear();
+        }
+        plan
     }
 
     /// Mailboxes of machines; the places after them are the readers.

@@ -21,6 +21,12 @@ impl Random {
         Self(mixed.next())
     }
 
+    /// What [`new`](Self::new) goes on from here with.
+    #[cfg(feature = "delays")]
+    pub(crate) fn state(&self) -> u64 {
+        self.0
+    }
+
     /// The next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

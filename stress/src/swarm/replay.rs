@@ -23,6 +23,9 @@ struct Tally {
 
 /// Runs one seed again and again, each time in a process of its own.
 pub(crate) fn replay(args: &ReplayArgs, output: &Output) -> ExitCode {
+    if let Err(problem) = args.manner.check() {
+        return output.refuse(problem);
+    }
     let range = Range {
         seeds: Seeds {
             from: args.seed,
@@ -34,7 +37,7 @@ pub(crate) fn replay(args: &ReplayArgs, output: &Output) -> ExitCode {
     let mut progress = output.progress("replay", Some(args.times.into()));
     for done in 0..args.times {
         let mut last = None;
-        let ended = parent::run_child(range, args.patience.duration(), args.sabotage.how, |word| {
+        let ended = parent::run_child(range, args.manner, |word| {
             last = Some(word);
         });
         let ended = match ended {

@@ -1,6 +1,6 @@
 //! One swarm, from its plan to its verdict.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,14 +9,16 @@ use d3::{Runtime, Sender, bounded, unbounded};
 
 use super::arguments::Sabotage;
 use super::books::{Account, Books};
+use super::delays;
 use super::jitter::Jitter;
 use super::load;
 use super::machine::{Mailbox, Node, Owned, Shared, Wiring};
 use super::outside::{self, Outsider, Reader};
 use super::panics;
-use super::plan::{Finish, MachinePlan, Plan, ReaderPlan};
+use super::plan::{Finish, Kind, MachinePlan, Plan, ReaderPlan};
 use super::random::Random;
 use super::sabotage;
+use super::sets::{self, Several};
 use super::state::Stage;
 use super::target::{Routed, Target, for_kind};
 use super::totals::Totals;
@@ -38,6 +40,8 @@ pub(crate) fn run(
 ) -> Result<Totals, Vec<String>> {
     panics::silence_planned();
     let _empty = plan.has_empty().then(lock_empty);
+    delays::arm(plan.seed, &plan.delays);
+    let delayed_before = delays::delayed();
     let dead_before = load::empty_dead();
     let stage = Arc::<Stage>::default();
     let watchdog = watch(&stage, dead_before, patience, on_stuck)
@@ -48,12 +52,21 @@ pub(crate) fn run(
     }
     let (end, totals) = swarm.finish(dead_before);
     let dead = load::empty_dead() - dead_before;
-    let faults = verdict::faults(plan, &stage.books, &end, dead, watchdog.was_disturbed());
+    let faults = verdict::faults(plan, &stage.books, &end, dead);
     if faults.is_empty() {
-        Ok(totals.with_books(&stage.books, dead, watchdog.was_disturbed()))
+        let mut totals = totals.with_books(&stage.books, dead);
+        totals.disturbed = u64::from(watchdog.was_disturbed());
+        totals.delays = delays::delayed() - delayed_before;
+        Ok(totals)
     } else {
         Err(faults)
     }
+}
+
+/// The name of one swarm's workers, short enough for the system to keep it whole: so that they are told from those of others.
+fn fresh_thread_name() -> String {
+    static SWARMS: AtomicUsize = AtomicUsize::new(0);
+    format!("s{}", SWARMS.fetch_add(1, Ordering::Relaxed))
 }
 
 fn lock_empty() -> MutexGuard<'static, ()> {
@@ -99,7 +112,7 @@ impl<'a> Swarm<'a> {
     fn start(plan: &'a Plan, stage: &Arc<Stage>) -> Result<Self, String> {
         let mut builder = Runtime::builder()
             .workers(plan.workers)
-            .thread_name("swarm")
+            .thread_name(fresh_thread_name())
             .budget(plan.budget)
             .time_slice(plan.time_slice);
         if let Some(times) = plan.hard_limit {
@@ -136,7 +149,7 @@ impl<'a> Swarm<'a> {
         let mut wirings = Vec::new();
         for (number, machine) in self.plan.machines.iter().enumerate() {
             let wiring = Arc::<OnceLock<Wiring>>::default();
-            self.connect_machine(number, machine, &wiring);
+            self.connect_machine(number, machine, &wiring)?;
             wirings.push(wiring);
         }
         for (number, reader) in self.plan.readers.iter().enumerate() {
@@ -159,9 +172,19 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
-    fn open(&self, label: String, plan: &super::plan::MailboxPlan) -> Arc<Account> {
-        self.stage.show_place(label.clone());
-        self.books.open_account(label, plan.kind, true, false)
+    /// The accounts of a machine's mailboxes.
+    fn open(&self, label: &str, plan: &MachinePlan) -> Vec<Arc<Account>> {
+        let mut accounts: Vec<Arc<Account>> = Vec::new();
+        for mailbox in &plan.mailboxes {
+            let label = format!("{label} ({:?})", mailbox.kind);
+            self.stage.show_place(label.clone());
+            let books = &self.books;
+            accounts.push(match accounts.first() {
+                Some(first) if !plan.shared => books.open_further(label, mailbox.kind, first),
+                _ => books.open_account(label, mailbox.kind, true, false),
+            });
+        }
+        accounts
     }
 
     fn connect_machine(
@@ -169,7 +192,7 @@ impl<'a> Swarm<'a> {
         number: usize,
         plan: &MachinePlan,
         wiring: &Arc<OnceLock<Wiring>>,
-    ) {
+    ) -> Result<(), String> {
         let label = format!("machine {number}");
         let keeps = plan.keeps_runtime_until.map(|_| self.runtime.clone());
         let node = Node::new(
@@ -180,13 +203,16 @@ impl<'a> Swarm<'a> {
             self.jitter(),
             keeps,
         );
-        let accounts: Vec<_> = plan
-            .mailboxes
-            .iter()
-            .map(|mailbox| self.open(format!("{label} ({:?})", mailbox.kind), mailbox))
-            .collect();
+        let accounts = self.open(&label, plan);
         let mailbox_of =
             |account: &Arc<Account>| Mailbox::new(account, &self.books, self.plan.seed);
+        if !plan.shared && accounts.len() > 1 {
+            let mailboxes = accounts
+                .iter()
+                .map(|account| (account.kind, mailbox_of(account)))
+                .collect();
+            return self.connect_several(Several { mailboxes, node }, label, plan, accounts);
+        }
         if !plan.shared {
             let owned = Owned {
                 mailbox: mailbox_of(&accounts[0]),
@@ -199,7 +225,7 @@ impl<'a> Swarm<'a> {
                 self.connect_owned(owned, account, first.capacity)
             );
             self.targets.push(target);
-            return;
+            return Ok(());
         }
         let shared = Shared {
             mailboxes: accounts
@@ -222,6 +248,26 @@ impl<'a> Swarm<'a> {
             );
             self.targets.push(target);
         }
+        Ok(())
+    }
+
+    fn connect_several(
+        &mut self,
+        several: Several,
+        label: String,
+        plan: &MachinePlan,
+        accounts: Vec<Arc<Account>>,
+    ) -> Result<(), String> {
+        let builder = self.runtime.machine(several).name(label);
+        let builder = match plan.mailboxes[0].capacity {
+            Some(capacity) => builder.capacity(capacity),
+            None => builder.unbounded(),
+        };
+        let kinds: Vec<Kind> = accounts.iter().map(|account| account.kind).collect();
+        let targets = sets::connect(builder, &kinds, accounts)
+            .ok_or_else(|| format!("no machine accepts {kinds:?}"))?;
+        self.targets.extend(targets);
+        Ok(())
     }
 
     fn connect_owned<P: Routed>(

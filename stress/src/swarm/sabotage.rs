@@ -5,7 +5,7 @@ use std::sync::Arc;
 use d3::{MachineMut, Runtime};
 
 use super::arguments::Sabotage;
-use super::books::Books;
+use super::books::{Account, Books};
 use super::load::{Load, Order, Small};
 use super::plan::Kind;
 
@@ -13,7 +13,7 @@ use super::plan::Kind;
 pub(crate) fn commit(how: Sabotage, runtime: &Runtime, books: &Arc<Books>) {
     match how {
         Sabotage::Lose => lose(books),
-        Sabotage::Hang => hang(runtime),
+        Sabotage::Hang => hang(runtime, books),
         Sabotage::Crash => std::process::abort(),
     }
 }
@@ -31,10 +31,11 @@ pub(crate) fn lose(books: &Arc<Books>) {
     account.accepted.add_one();
 }
 
-struct Sleeper;
+struct Sleeper(Arc<Account>);
 
 impl MachineMut<Small> for Sleeper {
     fn receive(&mut self, _: Small) {
+        let _inside = self.0.enter();
         loop {
             std::thread::park();
         }
@@ -42,9 +43,9 @@ impl MachineMut<Small> for Sleeper {
 }
 
 /// A machine that keeps its worker for ever.
-fn hang(runtime: &Runtime) {
-    let books = Arc::<Books>::default();
-    let account = books.open_account("the sleeper".into(), Kind::Small, true, false);
+fn hang(runtime: &Runtime, books: &Books) {
+    // As a machine that another one connects: the runtime may have ended already, and refuse it.
+    let account = books.open_account("the sleeper".into(), Kind::Small, true, true);
     let order = Order {
         stream: 0,
         sequence: 1,
@@ -52,10 +53,12 @@ fn hang(runtime: &Runtime) {
         explosive: false,
     };
     let sleeper = runtime
-        .machine(Sleeper)
+        .machine(Sleeper(Arc::clone(&account)))
         .name("the sleeper")
         .accepts::<Small>()
         .connect();
     // A runtime that has ended already hands it back, and nothing hangs.
-    let _ = sleeper.send(Small::load(&account, &order));
+    if let Err(error) = sleeper.send(Small::load(&account, &order)) {
+        error.into_inner().take_back(&account);
+    }
 }

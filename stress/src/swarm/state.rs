@@ -76,8 +76,26 @@ impl Stage {
     }
 
     fn describe_workers(&self, runtime: &Runtime, text: &mut String) {
-        for (index, worker) in runtime.stats().workers.iter().enumerate() {
-            let _ = writeln!(text, "worker {index}: {worker:?}");
+        let stats = runtime.stats();
+        let accounts = self.books.accounts();
+        for (index, (worker, state)) in stats.workers.iter().zip(&stats.states).enumerate() {
+            let _ = write!(text, "worker {index}: {state}");
+            let inside = accounts.iter().find_map(|account| {
+                let visit = account.visit().filter(|visit| visit.is_by(index))?;
+                Some((account, visit))
+            });
+            match inside {
+                Some((account, visit)) => {
+                    let seconds = visit.lasted().as_secs_f64();
+                    let label = &account.label;
+                    let _ = write!(text, ", inside the user code of {label} for {seconds:.1} s");
+                }
+                None if !state.asleep => text.push_str(
+                    ", in no user code: it looks for a machine, or is in the runtime's own code",
+                ),
+                None => {}
+            }
+            let _ = writeln!(text, "\n  {worker:?}");
         }
     }
 

@@ -54,7 +54,9 @@ totals! {
     unwritten: "claims found unwritten",
     stops: "machines stopped",
     panics: "panics by plan",
+    delays: "delays inside of protocols",
     disturbed: "swarms disturbed from outside the process",
+    late: "shutdowns that left workers behind for a while",
 }
 
 impl Totals {
@@ -74,7 +76,7 @@ impl Totals {
     }
 
     /// The part that the swarm knows.
-    pub(crate) fn with_books(mut self, books: &Books, empty_dead: u64, disturbed: bool) -> Self {
+    pub(crate) fn with_books(mut self, books: &Books, empty_dead: u64) -> Self {
         let accounts = books.accounts();
         self.births = books.births.get();
         self.received = books.received();
@@ -87,7 +89,6 @@ impl Totals {
         self.stops = books.stops.get();
         let exploded: u64 = accounts.iter().map(|account| account.exploded.get()).sum();
         self.panics = books.panics.get() + exploded;
-        self.disturbed = u64::from(disturbed);
         self
     }
 }

@@ -13,25 +13,13 @@ pub(crate) struct End {
     /// Machines that are still there.
     pub(crate) left: usize,
     pub(crate) queued: usize,
+    /// Cells of machines in memory; None: nobody is there to ask.
+    pub(crate) cells: Option<usize>,
 }
 
-/// All that is wrong with a swarm that has ended. `disturbed`: the process was stopped for a while, so deadlines prove nothing.
-pub(crate) fn faults(
-    plan: &Plan,
-    books: &Books,
-    end: &End,
-    empty_dead: u64,
-    disturbed: bool,
-) -> Vec<String> {
+/// All that is wrong with a swarm that has ended.
+pub(crate) fn faults(plan: &Plan, books: &Books, end: &End, empty_dead: u64) -> Vec<String> {
     let mut faults = books.faults();
-    let detached = end
-        .report
-        .as_ref()
-        .is_some_and(|report| !report.detached.is_empty());
-    if disturbed && detached {
-        // A worker was left behind because the clock went on without it. What its machines did is not known yet.
-        return faults;
-    }
     faults.extend(books.imbalances(empty_dead));
     faults.extend(books.hook_faults());
     faults.extend(books.lost_at_a_quiet_end());
@@ -39,6 +27,12 @@ pub(crate) fn faults(
         faults.push(format!(
             "after the end: {} machines are left, {} queued",
             end.left, end.queued
+        ));
+    }
+    let kept = books.cells_kept();
+    if let Some(cells) = end.cells.filter(|cells| *cells != kept) {
+        faults.push(format!(
+            "after the end: {cells} cells of machines are in memory, and handles for {kept} of them"
         ));
     }
     if let Some(report) = &end.report {
@@ -52,7 +46,9 @@ pub(crate) fn faults(
 
 fn of_report(plan: &Plan, report: &ShutdownReport) -> Vec<String> {
     let mut faults = Vec::new();
-    if report.refused.is_some() || report.left > 0 || !report.detached.is_empty() {
+    // Workers that it left behind have ended since, else we would not be here.
+    let left = report.left > 0 && report.detached.is_empty();
+    if report.refused.is_some() || left {
         faults.push(format!("not a clean end: {report:?}"));
     }
     let must_be_quiet = matches!(plan.finish, Finish::Settled | Finish::Graceful { .. });

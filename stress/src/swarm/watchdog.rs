@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often the watchdog looks.
-const TICK: Duration = Duration::from_millis(100);
+use super::visit::{self, TICK};
+
 /// A tick that took longer than this means that the whole process was stopped or starved: what is bound to time proves nothing then.
 const DISTURBANCE: Duration = Duration::from_secs(1);
 
@@ -91,6 +91,7 @@ impl Watch {
         let (over, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let took = begun.elapsed().as_millis() as u64;
         self.longest_tick_ms.fetch_max(took, Ordering::Relaxed);
+        visit::tick();
         *over
     }
 }
