@@ -40,6 +40,8 @@ impl<P: Send + 'static> ReceiverCell<P> {
         wake: Self::wake,
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
+        pass_on: backpressure::pass_on::<P>,
+        waits: backpressure::waits::<P>,
         free: Self::free,
         machine_type: || "Receiver",
         instruction_set: std::any::type_name::<P>,

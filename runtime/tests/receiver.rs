@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use d3_runtime::{EndReason, MachineImpl, Runtime, Sender, TryRecvError, TrySendError, bounded};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -102,6 +102,39 @@ fn parked_machines_go_on_when_the_channel_has_no_sender() {
     drop(sender);
     assert_eq!(receiver.iter().count(), 12);
     wait_until("all go on", || counted.load(Ordering::Relaxed) == 4);
+}
+
+/// More machines than there is room are parked on a channel, and none of them has anything more to send to it: all the same they
+/// all go on once the channel was read, though its reader does not come by again.
+#[test]
+fn a_promise_that_is_not_used_is_passed_on() {
+    const CROWD: usize = 20;
+    let runtime = Runtime::builder()
+        .workers(2)
+        .build()
+        .expect("two threads can be had");
+    for capacity in [1, 2, 7] {
+        let (sender, receiver) = bounded(capacity);
+        let counted = Arc::default();
+        let machines: Vec<_> = (0..CROWD).map(|_| filler(&runtime, &counted)).collect();
+        let count = capacity as u32 + 1;
+        for machine in &machines {
+            machine
+                .send(Cmd::Fill(sender.clone(), count))
+                .expect("it lives");
+        }
+        wait_until("all are parked", || {
+            let machines = runtime.machines();
+            machines.iter().filter(|machine| machine.parked).count() == CROWD
+        });
+        for machine in &machines {
+            machine.send(Cmd::Count).expect("it lives");
+        }
+        for _ in 0..CROWD * (capacity + 1) {
+            receiver.recv().expect("so many are there");
+        }
+        wait_until("all go on", || counted.load(Ordering::Relaxed) == CROWD);
+    }
 }
 
 /// A thread gets the room that is there, also behind more machines than there is room: what those were waiting to send is in
