@@ -46,6 +46,7 @@ pub mod this_machine;
 mod backpressure;
 mod builder;
 mod cell;
+mod channel;
 mod connect;
 mod error;
 mod handle;
@@ -64,6 +65,7 @@ mod unwind;
 
 pub use backpressure::SendFuture;
 pub use builder::RuntimeBuilder;
+pub use channel::ChannelBuilder;
 pub use connect::MachineBuilder;
 pub use d3_derive::{InstructionSet, MachineImpl};
 pub use error::{
@@ -77,7 +79,7 @@ pub use receiver::{Iter, Receiver, TryIter, bounded, unbounded};
 pub use runtime::{Runtime, ShutdownReport};
 pub use sender::{Sender, WeakSender, send_cmd};
 pub use stats::{
-    CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats,
-    WorkerStats,
+    CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, MailboxInfo, RuntimeStats,
+    SchedStats, WorkerStats,
 };
 pub use uuid::Uuid;

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
 mod graphs;
 mod hard_limit;
 mod send_async;

@@ -12,7 +12,9 @@ use super::waiters::{Waiters, Who};
 use crate::error::{SendError, TrySendError};
 use crate::mailbox::{Announce, word};
 use crate::sender::Sender;
-use crate::tuning::{LONG_WAIT, ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, SPINS_BEFORE_YIELD};
+use crate::tuning::{
+    LONG_WAIT, ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, SPINS_BEFORE_YIELD,
+};
 
 /// The future of [`Sender::send_async`].
 ///

@@ -327,8 +327,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>) {
                 } else if released.resume(&mut list, key, machine) == Resumed::Won {
                     granted += 1;
                 }
-            } else if let Who::Waiting(instruction, waker, since) =
-                list.settle(key, Who::Delivered)
+            } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
             {
                 let mut instruction = Some(instruction);
                 let pushed = queue.push_slow(&mut instruction, Bound::Below(limit));
@@ -392,8 +391,7 @@ pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
             if let Who::Machine(machine) = *list.who(key) {
                 // Lost: another party resumes it, and unlinks it. No duty is left here.
                 let _ = released.resume(&mut list, key, machine);
-            } else if let Who::Waiting(instruction, waker, since) =
-                list.settle(key, Who::Delivered)
+            } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
             {
                 list.waited += since.elapsed();
                 *list.who(key) = Who::Returned(instruction);

@@ -340,6 +340,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if since != 0 {
             let parked = self.turn.pool.now_ns().saturating_sub(since);
             side.parked_ns.fetch_add(parked, Ordering::Relaxed);
+            self.turn.counters.parked_ns.add(parked);
         }
         if self.header().is_asked_to_end() {
             // Resumed to end, not for room: what it would send next finds no room either.
