@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use d3_runtime::{EndReason, MachineImpl, Runtime, Sender, TryRecvError, TrySendError, bounded};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -190,4 +190,44 @@ fn a_stopped_channel_lets_everybody_go() {
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
     drop(receiver);
     assert_eq!(sender.handle().wait(PATIENCE), Ok(EndReason::Stopped));
+}
+
+/// Where only threads send, nobody who looks from outside ever sees more than the capacity.
+#[test]
+fn a_length_that_is_seen_is_within_the_capacity() {
+    const ITEMS: u32 = 50_000;
+    const CAPACITY: usize = 2;
+    let (sender, receiver) = bounded(CAPACITY);
+    let watched = sender.clone();
+    let done = Arc::<AtomicUsize>::default();
+    let producers: Vec<_> = [sender.clone(), sender]
+        .map(|sender| {
+            let done = Arc::clone(&done);
+            std::thread::spawn(move || {
+                for n in 0..ITEMS {
+                    let mut item = n;
+                    while let Err(TrySendError::Full(back)) = sender.try_send(item) {
+                        item = back;
+                        std::hint::spin_loop();
+                    }
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .into();
+    let reader = std::thread::spawn(move || receiver.iter().count());
+    let (mut longest, mut looks) = (0, 0_u64);
+    while done.load(Ordering::Relaxed) < 2 {
+        longest = longest.max(watched.len()).max(watched.info().len);
+        looks += 1;
+    }
+    drop(watched);
+    for producer in producers {
+        producer.join().expect("it does not panic");
+    }
+    assert_eq!(reader.join().expect("it reads"), 2 * ITEMS as usize);
+    assert!(
+        looks > 0 && longest <= CAPACITY,
+        "{longest} in {looks} looks"
+    );
 }
