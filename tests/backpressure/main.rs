@@ -5,6 +5,7 @@
 mod support;
 
 mod crowd;
+mod ends;
 mod graphs;
 mod hard_limit;
 mod send_async;
