@@ -24,12 +24,12 @@
 //! (both on by default), and d3 0.1.3's paths ([`core`], [`d3_derive`]). [`guide`] tells what its parts mean together.
 
 pub use d3_runtime::{
-    BuildError, CoreStatsMessage, CoreStatsSender, EndReason, Ended, ExecutorStats, InstructionSet,
-    Iter, Machine, MachineBuilder, MachineHandle, MachineId, MachineImpl, MachineInfo, MachineMut,
-    NotHere, Receiver, RecvError, RecvTimeoutError, Runtime, RuntimeBuilder, RuntimeStats,
-    SchedStats, SendError, SendFuture, SendTimeoutError, Sender, ShutdownReport, TryIter,
-    TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerState, WorkerStats, bounded,
-    executor, send_cmd, this_machine, unbounded,
+    BuildError, ChannelBuilder, CoreStatsMessage, CoreStatsSender, EndReason, Ended, ExecutorStats,
+    InstructionSet, Iter, Machine, MachineBuilder, MachineHandle, MachineId, MachineImpl,
+    MachineInfo, MachineMut, MailboxInfo, NotHere, Receiver, RecvError, RecvTimeoutError, Runtime,
+    RuntimeBuilder, RuntimeStats, SchedStats, SendError, SendFuture, SendTimeoutError, Sender,
+    ShutdownReport, TryIter, TryRecvError, TrySendError, Uuid, WaitError, WeakSender, WorkerState,
+    WorkerStats, bounded, executor, send_cmd, this_machine, unbounded,
 };
 
 #[cfg(feature = "components")]

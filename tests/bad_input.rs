@@ -180,6 +180,48 @@ fn odd_settings_give_an_error_or_a_runtime_that_works() {
     }
 }
 
+struct Deaf;
+
+impl MachineMut<Number> for Deaf {
+    fn receive(&mut self, _: Number) {}
+}
+
+/// A channel's settings are checked as a runtime's and a machine's are, and the error says what was wrong and what can be had.
+#[test]
+fn bad_capacities_and_limits_have_errors_of_their_own() {
+    const TOO_LARGE: usize = usize::MAX;
+    let channel = || Receiver::<Number>::builder();
+    let built = channel().capacity(0).build();
+    assert!(matches!(built, Err(BuildError::ZeroCapacity)));
+    let built = channel().capacity(7).hard_limit(0).build();
+    assert!(matches!(built, Err(BuildError::ZeroHardLimit)));
+    let too_large = [
+        channel().capacity(TOO_LARGE).build().err(),
+        Runtime::builder().mailbox_capacity(TOO_LARGE).build().err(),
+        runtime(1)
+            .machine(Deaf)
+            .capacity(TOO_LARGE)
+            .accepts::<Number>()
+            .try_connect()
+            .err(),
+    ];
+    for error in too_large {
+        let Some(BuildError::CapacityTooLarge { wanted, most }) = error else {
+            panic!("{error:?}")
+        };
+        assert!(wanted == TOO_LARGE && most < wanted);
+        let (sender, _receiver) = channel().capacity(most).build().unwrap();
+        assert_eq!(sender.capacity(), Some(most));
+    }
+    // Odd, and right: as many as the length can count.
+    let (sender, receiver) = channel().hard_limit(usize::MAX).build().unwrap();
+    assert_eq!(sender.capacity(), Some(250));
+    sender.send(Number::Is(1)).unwrap();
+    assert_eq!(receiver.recv(), Ok(Number::Is(1)));
+    let (sender, _receiver) = channel().unbounded().hard_limit(1).build().unwrap();
+    assert_eq!(sender.capacity(), None);
+}
+
 /// A runtime that could not be built leaves no thread behind.
 #[test]
 fn a_runtime_that_could_not_be_built_leaves_no_thread() {

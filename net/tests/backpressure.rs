@@ -2,10 +2,12 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::*;
 use d3_net::{CloseReason, ListenOptions, NetCmd, OnWriteLimit};
+use d3_runtime::MachineMut;
 
 #[test]
 fn a_full_machine_stalls_only_its_own_connection() {
@@ -242,5 +244,83 @@ fn a_machine_that_ends_takes_only_its_connections_along() {
     until("both are gone", || network.stats().connections_open == 1);
     other.client.write_all(b"hi").unwrap();
     assert_eq!(other.bytes(2), b"hi");
+    network.stop().unwrap();
+}
+
+/// Takes bytes while the gate lets it.
+struct Taker {
+    gate: Arc<Mutex<()>>,
+    taken: d3_runtime::Sender<Vec<u8>>,
+}
+
+impl MachineMut<NetCmd> for Taker {
+    fn receive(&mut self, cmd: NetCmd) {
+        drop(self.gate.lock().unwrap());
+        match cmd {
+            NetCmd::RecvBytes(_, bytes) => self.taken.send(bytes.to_vec()).unwrap(),
+            NetCmd::CloseConn(..) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The I/O thread's door, by counts: before a full machine it goes on without a wait, reads no more of that connection and does not ask
+/// again; the machine's own worker calls it when there is room.
+#[test]
+fn the_io_thread_is_called_when_a_machine_has_room() {
+    let machines = runtime();
+    // Nothing else may wake it: what it does is asked for or called for.
+    let gone_check = std::time::Duration::from_secs(600);
+    let network = builder().gone_check(gone_check).start(&machines).unwrap();
+    let service = Service::tcp(&network);
+    let (gate, (taken, pieces)) = (Arc::new(Mutex::new(())), d3_runtime::unbounded());
+    let closed = gate.lock().unwrap();
+    let taker = Taker {
+        gate: Arc::clone(&gate),
+        taken,
+    };
+    let taker = machines.machine(taker).capacity(1).accepts().connect();
+    let (client, conn) = service.connect();
+    service.net.send(NetCmd::BindConn(conn, taker)).unwrap();
+    let mut other = service.pair(64);
+
+    let sent = noise(16 * 1024 * 1024, 3);
+    let writing = {
+        let (mut client, sent) = (client.try_clone().unwrap(), sent.clone());
+        thread::spawn(move || client.write_all(&sent).unwrap())
+    };
+    until("the machine is full", || network.stats().machines_full > 0);
+    let before = settled(&network);
+    assert!(!writing.is_finished() && before.bytes_in < sent.len() as u64);
+    for n in 0..200 {
+        let ping = noise(10, n);
+        other.client.write_all(&ping).unwrap();
+        assert_eq!(other.bytes(10), ping);
+    }
+    let after = network.stats();
+    assert_eq!(
+        after.bytes_in,
+        before.bytes_in + 2_000,
+        "it reads of others only"
+    );
+    assert_eq!(
+        after.machines_full, before.machines_full,
+        "it does not ask again"
+    );
+    assert_eq!(after.wakes, before.wakes, "nobody called it");
+
+    drop(closed);
+    let mut got = Vec::new();
+    while got.len() < sent.len() {
+        got.extend(
+            pieces
+                .recv_timeout(DEADLINE)
+                .expect("the input flows again"),
+        );
+    }
+    assert!(got == sent, "nothing lost, in order");
+    writing.join().unwrap();
+    let after = network.stats();
+    assert!(after.wakes > before.wakes, "it was called: {after:?}");
     network.stop().unwrap();
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::channel::checked;
 use crate::error::BuildError;
 use crate::runtime::{Handle, Runtime};
 use crate::scheduler::Launch;
@@ -131,9 +132,7 @@ impl RuntimeBuilder {
 
     fn check(self) -> Result<Config, BuildError> {
         let mut config = self.config;
-        if config.mailbox_capacity == 0 {
-            return Err(BuildError::ZeroCapacity);
-        }
+        checked(config.mailbox_capacity)?;
         if config.budget == 0 {
             return Err(BuildError::ZeroBudget);
         }

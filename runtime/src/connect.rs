@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::cell::{
     Body, Header, MachineCell, MailboxCell, Owned, Scheduled, Shared, Sharing, cell_of,
 };
+use crate::channel::checked;
 use crate::error::BuildError;
 use crate::machine::{Machine, MachineImpl, MachineMut};
 use crate::mailbox::UNBOUNDED;
@@ -260,8 +261,8 @@ impl<'a, T, A> MachineBuilder<'a, T, A> {
 
     fn checked_instructions(&self) -> Result<u64, BuildError> {
         match self.capacity {
-            Capacity::Bounded(0) => Err(BuildError::ZeroCapacity),
-            _ => Ok(self.instructions()),
+            Capacity::Bounded(instructions) => checked(instructions),
+            Capacity::Default | Capacity::Unbounded => Ok(self.instructions()),
         }
     }
 }
@@ -347,7 +348,7 @@ where
     /// Connects the machine.
     ///
     /// # Errors
-    /// [`BuildError::ZeroCapacity`], or [`BuildError::Stopped`] if the runtime has ended. The machine is dropped then.
+    /// [`BuildError::ZeroCapacity`] or [`BuildError::CapacityTooLarge`], or [`BuildError::Stopped`] if the runtime has ended. The machine is dropped then.
     pub fn try_connect(self) -> Result<Sender<P>, BuildError> {
         let capacity = self.checked_instructions()?;
         enter(

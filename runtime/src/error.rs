@@ -168,6 +168,13 @@ plain_error! {
 pub enum BuildError {
     /// A mailbox must hold at least one instruction.
     ZeroCapacity,
+    /// A mailbox cannot be bounded so high; without a bound it can be had.
+    CapacityTooLarge {
+        /// What was asked for.
+        wanted: usize,
+        /// What can be had.
+        most: usize,
+    },
     /// A machine must be allowed at least one instruction per turn.
     ZeroBudget,
     /// A time slice must be longer than zero.
@@ -194,6 +201,12 @@ impl fmt::Display for BuildError {
         match self {
             Self::ZeroCapacity => {
                 f.write_str("a mailbox capacity of 0: it must hold at least one instruction")
+            }
+            Self::CapacityTooLarge { wanted, most } => {
+                write!(
+                    f,
+                    "a mailbox capacity of {wanted}: at most {most} can be had"
+                )
             }
             Self::ZeroBudget => {
                 f.write_str("a budget of 0 instructions: it must allow at least one")

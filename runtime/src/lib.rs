@@ -48,6 +48,7 @@ pub mod this_machine;
 mod backpressure;
 mod builder;
 mod cell;
+mod channel;
 mod connect;
 mod error;
 mod handle;
@@ -66,6 +67,7 @@ mod unwind;
 
 pub use backpressure::SendFuture;
 pub use builder::RuntimeBuilder;
+pub use channel::ChannelBuilder;
 pub use connect::MachineBuilder;
 pub use d3_derive::{InstructionSet, MachineImpl};
 pub use error::{
@@ -79,7 +81,7 @@ pub use receiver::{Iter, Receiver, TryIter, bounded, unbounded};
 pub use runtime::{Runtime, ShutdownReport};
 pub use sender::{Sender, WeakSender, send_cmd};
 pub use stats::{
-    CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, RuntimeStats, SchedStats,
-    WorkerState, WorkerStats,
+    CoreStatsMessage, CoreStatsSender, ExecutorStats, MachineInfo, MailboxInfo, RuntimeStats,
+    SchedStats, WorkerState, WorkerStats,
 };
 pub use uuid::Uuid;

@@ -16,10 +16,12 @@ use crate::cell::{
     self, Header, MailboxCell, MemRef, Middle, RegistrySlot, Scheduled, Turn, VTable, cell_of,
     header_of,
 };
+use crate::channel::ChannelBuilder;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::id::MachineId;
 use crate::mailbox::{BOUND_MAX, Popped, Queue, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
+use crate::stats::MailboxInfo;
 use crate::sync::Backoff;
 use crate::{scheduler, unwind};
 
@@ -40,6 +42,8 @@ impl<P: Send + 'static> ReceiverCell<P> {
         wake: Self::wake,
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
+        pass_on: backpressure::pass_on::<P>,
+        waits: backpressure::waits::<P>,
         free: Self::free,
         machine_type: || "Receiver",
         instruction_set: std::any::type_name::<P>,
@@ -74,7 +78,8 @@ impl<P: Send + 'static> ReceiverCell<P> {
     }
 }
 
-/// A channel of at most `capacity` instructions. A capacity of 0 counts as 1, with a warning in the log.
+/// A channel of at most `capacity` instructions. A capacity of 0 counts as 1, with a warning in the log;
+/// [`Receiver::builder`] makes an error of it, and has more settings.
 ///
 /// A machine that sends to it when it is full is parked until there is room, a thread waits, a future waits.
 ///
@@ -104,11 +109,16 @@ pub fn unbounded<P: Send + 'static>() -> (Sender<P>, Receiver<P>) {
 pub(crate) fn at_least_one(capacity: usize) -> u64 {
     if capacity == 0 {
         tracing::warn!("a mailbox capacity of 0 counts as 1");
+    } else if capacity as u64 > BOUND_MAX {
+        tracing::warn!(
+            capacity,
+            "a mailbox capacity beyond {BOUND_MAX} counts as that"
+        );
     }
     (capacity.max(1) as u64).min(BOUND_MAX)
 }
 
-fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
+pub(crate) fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<P>) {
     let cell = Box::new(ReceiverCell {
         mailbox: MailboxCell::<P>::new(
             Header::new(
@@ -146,6 +156,11 @@ pub struct Receiver<P: Send + 'static> {
 }
 
 impl<P: Send + 'static> Receiver<P> {
+    /// A channel with settings of its own.
+    pub fn builder() -> ChannelBuilder<P> {
+        ChannelBuilder::new()
+    }
+
     fn cell(&self) -> &ReceiverCell<P> {
         // SAFETY: the reference keeps the cell, which `channel` made of this type.
         unsafe { cell_of::<ReceiverCell<P>>(self.cell.as_ptr()).as_ref() }
@@ -298,6 +313,11 @@ impl<P: Send + 'static> Receiver<P> {
     /// Whether the channel holds its capacity.
     pub fn is_full(&self) -> bool {
         self.queue().len() >= self.queue().capacity()
+    }
+
+    /// The channel at this moment, with its figures: how long it was, and who waits for its room.
+    pub fn info(&self) -> MailboxInfo {
+        MailboxInfo::of(&self.cell)
     }
 
     /// The id of the channel.

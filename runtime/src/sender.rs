@@ -12,6 +12,7 @@ use crate::handle::MachineHandle;
 use crate::id::MachineId;
 use crate::mailbox::{Bound, Refused, UNBOUNDED, word};
 use crate::scheduler::{self, Phase};
+use crate::stats::MailboxInfo;
 use crate::sync::Ordering;
 
 /// The way into one mailbox: one pointer, cheap to clone.
@@ -50,7 +51,8 @@ impl<P> Sender<P> {
         unsafe { self.0.as_ref() }
     }
 
-    /// Instructions in the mailbox that are not read yet: exact only while nobody sends or reads.
+    /// Instructions in the mailbox that are not read yet. While others send and read it is the length of a moment that has passed, or a
+    /// little less; never more than the mailbox held.
     pub fn len(&self) -> usize {
         self.cell().queue.len() as usize
     }
@@ -74,6 +76,11 @@ impl<P> Sender<P> {
     /// Whether no instruction will ever be taken again.
     pub fn is_disconnected(&self) -> bool {
         self.cell().queue.tail().has(word::CLOSED) || self.refused_from_here()
+    }
+
+    /// The mailbox at this moment, with its figures: how long it was, and who waits for its room.
+    pub fn info(&self) -> MailboxInfo {
+        MailboxInfo::of(self.cell().header())
     }
 
     /// A sender that does not keep the machine alive.

@@ -50,6 +50,10 @@ pub(crate) const ROOM_WAIT_TRIES: u32 = 4;
 /// Every so many waits in vain one is as long as may be.
 pub(crate) const ROOM_WAIT_RETRY: u32 = 16;
 
+/// A thread that has waited so long for room says so in the log, and names the mailbox. Long for a program that works, short for the
+/// person who looks for why it does not.
+pub(crate) const LONG_WAIT: Duration = Duration::from_secs(1);
+
 /// Turns of a busy wait of a worker with nothing to run whose last machine was fed a moment ago. Bench: send, wake from outside.
 pub(crate) const LINGER_SPINS: u32 = 64;
 /// And turns of giving up its time slice after that, a few hundred nanoseconds each where nobody wants the core.

@@ -177,3 +177,76 @@ fn a_machine_parked_on_one_that_is_stopped_goes_on() {
     is_done.recv_timeout(PATIENCE).expect("the feeder goes on");
     assert!(gate.is_disconnected());
 }
+
+#[derive(MachineImpl)]
+enum Fan {
+    /// Two instructions to each.
+    Out(Vec<Sender<u32>>),
+    Done,
+}
+
+/// A machine that met several full receivers in one `receive` waits for each of them, one after another, and for none that has room by
+/// then. Who waits behind it gets the room that it makes no use of while it waits for the next.
+#[test]
+fn a_machine_waits_for_each_full_receiver_that_it_met() {
+    let runtime = runtime(2);
+    let (done, is_done) = bounded(8);
+    let fan = || {
+        let done = done.clone();
+        let (_, fan) = runtime.connect(move |cmd: Fan| match cmd {
+            Fan::Out(targets) => {
+                for n in 0..2 {
+                    for target in &targets {
+                        target.send(n).expect("far below the hard limit");
+                    }
+                }
+            }
+            Fan::Done => done.send(()).expect("the test waits"),
+        });
+        fan
+    };
+    let waits_for = |fan: &Sender<Fan>| {
+        let machines = runtime.machines();
+        let this = machines.iter().find(|machine| machine.id == fan.id());
+        this.expect("it lives").waits_for
+    };
+    let wait_until = |what: &str, condition: &dyn Fn() -> bool| {
+        let begun = std::time::Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < PATIENCE, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..4).map(|_| bounded(1)).unzip();
+    let (first, second) = (fan(), fan());
+    first.send(Fan::Out(senders.clone())).expect("it lives");
+    first.send(Fan::Done).expect("it lives");
+    wait_until("it waits for the first", &|| {
+        waits_for(&first) == Some(receivers[0].id())
+    });
+    second
+        .send(Fan::Out(vec![senders[0].clone()]))
+        .expect("it lives");
+    second.send(Fan::Done).expect("it lives");
+    wait_until("another waits behind it", &|| {
+        waits_for(&second) == Some(receivers[0].id())
+    });
+
+    // Room at the third before it is its turn: no reason to wait there.
+    assert_eq!(receivers[2].try_iter().count(), 2);
+    assert_eq!(receivers[0].iter().take(4).count(), 4);
+    wait_until("it waits for the second", &|| {
+        waits_for(&first) == Some(receivers[1].id())
+    });
+    is_done
+        .recv_timeout(PATIENCE)
+        .expect("the other one goes on");
+    assert!(is_done.try_recv().is_err(), "it waits");
+    assert_eq!(receivers[1].iter().take(2).count(), 2);
+    wait_until("it waits for the fourth", &|| {
+        waits_for(&first) == Some(receivers[3].id())
+    });
+    assert!(is_done.try_recv().is_err(), "it still waits");
+    assert_eq!(receivers[3].iter().take(2).count(), 2);
+    is_done.recv_timeout(PATIENCE).expect("it goes on");
+}

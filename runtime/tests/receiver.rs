@@ -104,6 +104,39 @@ fn parked_machines_go_on_when_the_channel_has_no_sender() {
     wait_until("all go on", || counted.load(Ordering::Relaxed) == 4);
 }
 
+/// More machines than there is room are parked on a channel, and none of them has anything more to send to it: all the same they
+/// all go on once the channel was read, though its reader does not come by again.
+#[test]
+fn a_promise_that_is_not_used_is_passed_on() {
+    const CROWD: usize = 20;
+    let runtime = Runtime::builder()
+        .workers(2)
+        .build()
+        .expect("two threads can be had");
+    for capacity in [1, 2, 7] {
+        let (sender, receiver) = bounded(capacity);
+        let counted = Arc::default();
+        let machines: Vec<_> = (0..CROWD).map(|_| filler(&runtime, &counted)).collect();
+        let count = capacity as u32 + 1;
+        for machine in &machines {
+            machine
+                .send(Cmd::Fill(sender.clone(), count))
+                .expect("it lives");
+        }
+        wait_until("all are parked", || {
+            let machines = runtime.machines();
+            machines.iter().filter(|machine| machine.parked).count() == CROWD
+        });
+        for machine in &machines {
+            machine.send(Cmd::Count).expect("it lives");
+        }
+        for _ in 0..CROWD * (capacity + 1) {
+            receiver.recv().expect("so many are there");
+        }
+        wait_until("all go on", || counted.load(Ordering::Relaxed) == CROWD);
+    }
+}
+
 /// A thread gets the room that is there, also behind more machines than there is room: what those were waiting to send is in
 /// the channel already, and the reader may not come by again.
 #[test]
@@ -157,4 +190,44 @@ fn a_stopped_channel_lets_everybody_go() {
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
     drop(receiver);
     assert_eq!(sender.handle().wait(PATIENCE), Ok(EndReason::Stopped));
+}
+
+/// Where only threads send, nobody who looks from outside ever sees more than the capacity.
+#[test]
+fn a_length_that_is_seen_is_within_the_capacity() {
+    const ITEMS: u32 = 50_000;
+    const CAPACITY: usize = 2;
+    let (sender, receiver) = bounded(CAPACITY);
+    let watched = sender.clone();
+    let done = Arc::<AtomicUsize>::default();
+    let producers: Vec<_> = [sender.clone(), sender]
+        .map(|sender| {
+            let done = Arc::clone(&done);
+            std::thread::spawn(move || {
+                for n in 0..ITEMS {
+                    let mut item = n;
+                    while let Err(TrySendError::Full(back)) = sender.try_send(item) {
+                        item = back;
+                        std::hint::spin_loop();
+                    }
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .into();
+    let reader = std::thread::spawn(move || receiver.iter().count());
+    let (mut longest, mut looks) = (0, 0_u64);
+    while done.load(Ordering::Relaxed) < 2 {
+        longest = longest.max(watched.len()).max(watched.info().len);
+        looks += 1;
+    }
+    drop(watched);
+    for producer in producers {
+        producer.join().expect("it does not panic");
+    }
+    assert_eq!(reader.join().expect("it reads"), 2 * ITEMS as usize);
+    assert!(
+        looks > 0 && longest <= CAPACITY,
+        "{longest} in {looks} looks"
+    );
 }

@@ -242,3 +242,38 @@ fn beyond_the_limit_the_instruction_comes_back() {
         assert!(end.is_clean(), "{end}");
     }
 }
+
+/// A channel has a hard limit of its own, whatever the runtime of who sends to it says.
+#[test]
+fn a_channel_has_its_own_limit() {
+    const CAPACITY: usize = 3;
+    for multiple in [1, 4] {
+        let runtime = Runtime::builder()
+            .workers(1)
+            .hard_limit(1_000)
+            .build()
+            .unwrap();
+        let (full, unread) = Receiver::builder()
+            .capacity(CAPACITY)
+            .hard_limit(multiple)
+            .build()
+            .unwrap();
+        let (answer, answers) = std::sync::mpsc::channel();
+        let (_, source) = runtime.connect(move |Pour::Out(count): Pour| {
+            let taken = (0..count)
+                .take_while(|number| match full.send(*number) {
+                    Ok(()) => true,
+                    Err(SendError::Limit(back)) => back != *number,
+                    Err(error) => panic!("{error}"),
+                })
+                .count();
+            answer.send(taken).expect("the test waits for it");
+        });
+        source.send(Pour::Out(1_000)).unwrap();
+        let taken = answers.recv_timeout(PATIENCE).expect("a send never waits");
+        assert_eq!(taken, CAPACITY * multiple);
+        assert!(unread.try_iter().eq(0..taken), "none is lost");
+        let end = runtime.shutdown(PATIENCE);
+        assert!(end.is_clean(), "{end}");
+    }
+}

@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
+mod ends;
 mod graphs;
 mod hard_limit;
 mod send_async;

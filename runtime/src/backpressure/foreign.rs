@@ -14,7 +14,8 @@ use crate::mailbox::{Announce, word};
 use crate::protocol::Point;
 use crate::sender::Sender;
 use crate::tuning::{
-    ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, ROOM_WAIT_TRIES, SPINS_BEFORE_YIELD,
+    LONG_WAIT, ROOM_WAIT_MAX_NS, ROOM_WAIT_MIN_NS, ROOM_WAIT_RETRY, ROOM_WAIT_TRIES,
+    SPINS_BEFORE_YIELD,
 };
 
 /// The future of [`Sender::send_async`].
@@ -74,7 +75,7 @@ impl<P: Send + 'static> SendFuture<P> {
                 }
                 drop(list);
                 match who {
-                    Who::Waiting(instruction, _) => Some(TakenBack::InTime(instruction)),
+                    Who::Waiting(instruction, ..) => Some(TakenBack::InTime(instruction)),
                     Who::Returned(instruction) => Some(TakenBack::Closed(instruction)),
                     Who::Machine(_) | Who::Delivered => None,
                 }
@@ -104,7 +105,7 @@ impl<P: Send + 'static> SendFuture<P> {
             match cell.queue.announce_waiter_at_limit() {
                 Announce::Announced => {
                     crate::sync::point(Point::ForeignEnlists);
-                    self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
+                    self.state = State::Waiting(list.link_foreign(instruction, waker));
                     return Poll::Pending;
                 }
                 Announce::Closed => return Poll::Ready(Err(SendError::Disconnected(instruction))),
@@ -138,7 +139,7 @@ impl<P: Send + 'static> SendFuture<P> {
             return Some(instruction);
         }
         // WAITERS stays set while somebody is linked, and whoever serves the first serves the next.
-        self.state = State::Waiting(list.link(Who::Waiting(instruction, waker)));
+        self.state = State::Waiting(list.link_foreign(instruction, waker));
         None
     }
 
@@ -149,7 +150,7 @@ impl<P: Send + 'static> SendFuture<P> {
         // Cloned before the lock, and the old one dropped after it: a waker is the user's code.
         let fresh = waker.clone();
         let mut list = waiters.lock();
-        if let Who::Waiting(_, stored) = list.who(key) {
+        if let Who::Waiting(_, stored, _) = list.who(key) {
             let old = std::mem::replace(stored, fresh);
             drop(list);
             self.state = State::Waiting(key);
@@ -213,6 +214,57 @@ pub(crate) fn thread_waker() -> Waker {
     Waker::from(Arc::new(Unparker(std::thread::current())))
 }
 
+/// Says that a thread waits long, when it does: first after [`LONG_WAIT`], then each time that it has waited twice as long.
+struct LongWait {
+    begun: Instant,
+    tell_after: Duration,
+}
+
+impl LongWait {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            tell_after: LONG_WAIT,
+        }
+    }
+
+    /// Sleeps until somebody unparks this thread, or there is something to tell, or `deadline`.
+    fn sleep<P: Send + 'static>(&mut self, sender: &Sender<P>, deadline: Option<Instant>) {
+        let waited = self.begun.elapsed();
+        if waited >= self.tell_after {
+            self.tell_after = waited.saturating_mul(2);
+            tell_long_wait(sender, waited);
+        }
+        let silence = self.tell_after.saturating_sub(waited);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        std::thread::park_timeout(left.map_or(silence, |left| left.min(silence)));
+    }
+}
+
+/// At most one event in [`LONG_WAIT`] for a mailbox, however many wait.
+#[cold]
+fn tell_long_wait<P: Send + 'static>(sender: &Sender<P>, waited: Duration) {
+    let Some(waiters) = sender.cell().waiters().get() else {
+        return;
+    };
+    let waits = {
+        let mut list = waiters.lock();
+        if !list.may_tell(LONG_WAIT) {
+            return;
+        }
+        list.waits()
+    };
+    tracing::warn!(
+        receiver = %sender.handle(),
+        ?waited,
+        len = sender.len(),
+        capacity = sender.capacity(),
+        threads_and_futures = waits.foreign,
+        machines = waits.machines,
+        "a thread waits long for room in a mailbox: is its reader slow, or does it wait for this thread?"
+    );
+}
+
 /// Blocks the calling thread, which is no worker, until the instruction is taken or the mailbox closed.
 pub(crate) fn block_on_send<P: Send + 'static>(
     mut future: SendFuture<P>,
@@ -220,11 +272,12 @@ pub(crate) fn block_on_send<P: Send + 'static>(
     wait_a_moment(&future.sender);
     let waker = thread_waker();
     let mut context = Context::from_waker(&waker);
+    let mut long_wait = LongWait::new();
     loop {
         if let Poll::Ready(result) = Pin::new(&mut future).poll(&mut context) {
             return result;
         }
-        std::thread::park();
+        long_wait.sleep(&future.sender, None);
     }
 }
 
@@ -279,18 +332,18 @@ pub(crate) fn block_on_send_until<P: Send + 'static>(
 ) -> Result<Option<P>, SendError<P>> {
     let waker = thread_waker();
     let mut context = Context::from_waker(&waker);
+    let mut long_wait = LongWait::new();
     loop {
         if let Poll::Ready(result) = Pin::new(&mut future).poll(&mut context) {
             return result.map(|()| None);
         }
-        let now = Instant::now();
-        if now >= deadline {
+        if Instant::now() >= deadline {
             return match future.take_back() {
                 Some(TakenBack::InTime(instruction)) => Ok(Some(instruction)),
                 Some(TakenBack::Closed(instruction)) => Err(SendError::Disconnected(instruction)),
                 None => Ok(None),
             };
         }
-        std::thread::park_timeout(deadline - now);
+        long_wait.sleep(&future.sender, Some(deadline));
     }
 }

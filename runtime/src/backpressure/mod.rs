@@ -12,5 +12,7 @@ pub(crate) mod model;
 pub(crate) use crowd::ComesBy;
 pub use foreign::SendFuture;
 pub(crate) use foreign::{block_on_send, block_on_send_until, thread_waker};
-pub(crate) use park::{Parked, park, resume_by_other};
-pub(crate) use waiters::{Waiters, make_room, make_room_now, park_on, release_all, unlink_machine};
+pub(crate) use park::{Parked, Promise, park, resume_by_other};
+pub(crate) use waiters::{
+    Waiters, Waits, make_room, make_room_now, park_on, pass_on, release_all, unlink_machine, waits,
+};

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use ::loom::thread;
 
-use super::{Parked, park};
+use super::{Parked, Promise, park};
 use crate::cell::model::{Item, Subject, Tally, touch};
 use crate::cell::{EndCode, MemRef};
 use crate::mailbox::word;
@@ -41,8 +41,9 @@ fn park_on(me: MemRef, receiver: MemRef) -> Parked {
     parked
 }
 
-/// The token is in one place: with the parker, or with the one party that resumed the machine.
+/// The token is in one place: with the parker, or with the one party that resumed the machine, which then has its turn.
 fn assert_resumed_once(machine: &Subject, parked: Parked) {
+    drop(Promise::of(machine.header()));
     let with_parker = usize::from(parked != Parked::Waiting);
     let resumed = Tally::is(&machine.tally.wakes);
     assert_eq!(
@@ -417,5 +418,45 @@ fn model_thread_and_lingering() {
         assert_eq!(Tally::is(&r.tally.received), 2);
         assert_no_waiters(&r);
         clean_up([], Some(r));
+    });
+}
+
+/// A channel's reader takes what is there and never comes by again, while two machines wait or come to wait, and neither has more to send:
+/// the one that was promised the room passes it on.
+#[test]
+fn model_unused_promise() {
+    model("backpressure/unused_promise", Some(3), || {
+        let (m, n, r) = (machine(), machine(), Subject::channel(1));
+        r.fill();
+        let first = park_on(m.reference(), r.reference());
+        assert_eq!(first, Parked::Waiting);
+        let parker = parker(&n, &r);
+        r.receive_once();
+        assert_resumed_once(&m, first);
+        let second = parker.join().unwrap();
+        assert_resumed_once(&n, second);
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+        clean_up([m, n], None);
+    });
+}
+
+/// The same while another thread stops the machine that was promised the room.
+#[test]
+fn model_unused_promise_and_stop() {
+    model("backpressure/unused_promise_and_stop", Some(3), || {
+        let (m, n, r) = (machine(), machine(), Subject::channel(1));
+        r.fill();
+        let outcomes = [&m, &n].map(|machine| park_on(machine.reference(), r.reference()));
+        assert_eq!(outcomes, [Parked::Waiting; 2]);
+        let stopped = m.reference();
+        let stopper = thread::spawn(move || stopped.ask_to_end(EndCode::Stopped));
+        r.receive_once();
+        stopper.join().unwrap();
+        assert_resumed_once(&m, outcomes[0]);
+        assert_resumed_once(&n, outcomes[1]);
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+        clean_up([m, n], None);
     });
 }

@@ -4,7 +4,7 @@ use super::ring::{self, Walk};
 use crate::cell::{Header, MemRef, Resumed, Scheduled};
 use crate::mailbox::{Announce, word};
 use crate::protocol::Point;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, lock};
 
 /// What became of an attempt to park.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,5 +79,26 @@ fn leave_list(machine: &Header) {
         let key = side.wait_key.load(Ordering::Relaxed);
         // SAFETY: the edge kept the receiver alive, the key was stored with it, and the caller won the resume.
         unsafe { (receiver.vtable.unlink_waiter)(receiver.as_ptr(), key) };
+    }
+}
+
+/// What a machine owes that was resumed because a channel had room: to pass it on, when it had its turn, if there is room left then.
+///
+/// The reader of a channel lets no more machines go than there is room, and may not come by again. A machine that does not use what it
+/// was promised is then the only one left who can let the next one go.
+#[must_use = "the promise is passed on when this is dropped"]
+pub(crate) struct Promise(MemRef);
+
+impl Promise {
+    /// What `me`, whose token the caller holds, was promised last, if anything.
+    pub(crate) fn of(me: &Header) -> Option<Self> {
+        lock(&me.side().promised_by).take().map(Self)
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        // SAFETY: alive through the reference, and its table fits its type.
+        unsafe { (self.0.vtable.pass_on)(self.0.as_ptr()) };
     }
 }

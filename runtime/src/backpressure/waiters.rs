@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -28,6 +29,27 @@ pub(super) struct List<P> {
     /// Linked nodes that carry an instruction: threads and futures.
     foreign: usize,
     crowd: Crowd,
+    /// Linked nodes that do not: machines.
+    machines: usize,
+    /// Threads and futures that ever came to wait, and how long those waited, together, that have gone.
+    foreign_ever: u64,
+    waited: Duration,
+    /// When it was last said that somebody waits long.
+    told: Option<Instant>,
+}
+
+/// Who waits for room in a mailbox, for people.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) machines: usize,
+    /// Threads and futures.
+    pub(crate) foreign: usize,
+    /// How long the first of them has waited.
+    pub(crate) longest: Option<Duration>,
+    /// Threads and futures that ever came to wait.
+    pub(crate) ever: u64,
+    /// How long those waited, together, that have gone.
+    pub(crate) waited: Duration,
 }
 
 struct Node<P> {
@@ -40,8 +62,8 @@ struct Node<P> {
 pub(super) enum Who<P> {
     /// A parked machine; its instruction is in the mailbox already. Alive while linked: who resumes it unlinks it first.
     Machine(NonNull<Header>),
-    /// A thread or a future, with the instruction it wants to send.
-    Waiting(P, Waker),
+    /// A thread or a future, with the instruction it wants to send, and since when.
+    Waiting(P, Waker, Instant),
     /// The instruction is in the mailbox. Not linked any more; the future removes the node.
     Delivered,
     /// The mailbox closed. Not linked any more; the future removes the node.
@@ -60,6 +82,10 @@ impl<P> Waiters<P> {
                 last: NONE,
                 foreign: 0,
                 crowd: Crowd::NEW,
+                machines: 0,
+                foreign_ever: 0,
+                waited: Duration::ZERO,
+                told: None,
             }),
         }
     }
@@ -79,12 +105,18 @@ impl<P> List<P> {
         self.first == NONE
     }
 
+    /// Adds a thread or a future at the end of the order.
+    pub(super) fn link_foreign(&mut self, instruction: P, waker: Waker) -> u32 {
+        self.foreign_ever += 1;
+        self.link(Who::Waiting(instruction, waker, Instant::now()))
+    }
+
     /// Adds a node at the end of the order; it returns the key.
-    pub(super) fn link(&mut self, who: Who<P>) -> u32 {
-        self.foreign += usize::from(matches!(who, Who::Waiting(..)));
+    fn link(&mut self, who: Who<P>) -> u32 {
         if matches!(who, Who::Machine(_)) {
             self.crowd.comes();
         }
+        self.count(&who);
         let node = Node {
             previous: self.last,
             next: NONE,
@@ -100,9 +132,21 @@ impl<P> List<P> {
         key
     }
 
+    fn count(&mut self, who: &Who<P>) {
+        match who {
+            Who::Machine(_) => self.machines += 1,
+            Who::Waiting(..) => self.foreign += 1,
+            Who::Delivered | Who::Returned(_) => {}
+        }
+    }
+
     /// Takes a node out of the order, and leaves it in the slab.
     fn unlink(&mut self, key: u32) {
-        self.foreign -= usize::from(matches!(self.nodes[key as usize].who, Who::Waiting(..)));
+        match self.nodes[key as usize].who {
+            Who::Machine(_) => self.machines -= 1,
+            Who::Waiting(..) => self.foreign -= 1,
+            Who::Delivered | Who::Returned(_) => {}
+        }
         let (previous, next) = (
             self.nodes[key as usize].previous,
             self.nodes[key as usize].next,
@@ -130,10 +174,45 @@ impl<P> List<P> {
             self.unlink(key);
         }
         let node = self.nodes.remove(key as usize);
+        if let Who::Waiting(_, _, since) = node.who {
+            self.waited += since.elapsed();
+        }
         if self.nodes.is_empty() && self.nodes.capacity() > NODES_KEPT {
             self.nodes = Slab::new();
         }
         node.who
+    }
+
+    /// Whether it is time to say that somebody waits long: at most once in `interval`, whoever asks.
+    pub(super) fn may_tell(&mut self, interval: Duration) -> bool {
+        let now = Instant::now();
+        let may = self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= interval);
+        if may {
+            self.told = Some(now);
+        }
+        may
+    }
+
+    pub(super) fn waits(&self) -> Waits {
+        let mut key = self.first;
+        let mut longest = None;
+        // In order of arrival, so that the first is the one that has waited longest.
+        while self.foreign > 0 && longest.is_none() && key != NONE {
+            let node = &self.nodes[key as usize];
+            if let Who::Waiting(_, _, since) = &node.who {
+                longest = Some(since.elapsed());
+            }
+            key = node.next;
+        }
+        Waits {
+            machines: self.machines,
+            foreign: self.foreign,
+            longest,
+            ever: self.foreign_ever,
+            waited: self.waited,
+        }
     }
 
     /// Settles a waiting node: takes its instruction and waker, and leaves the outcome for its future.
@@ -158,7 +237,13 @@ impl Released {
         let header = unsafe { machine.as_ref() };
         let won = header.held.resume();
         if won == Resumed::Won {
-            self.edges.extend(header.side().edge.take());
+            let side = header.side();
+            match side.edge.take() {
+                Some(edge) if !edge.vtable.is_machine && !edge.vtable.is_port => {
+                    *lock(&side.promised_by) = Some(edge);
+                }
+                edge => self.edges.extend(edge),
+            }
             list.remove(key);
             // SAFETY: the resume was won: the token is ours.
             self.machines.push(unsafe { Scheduled::new(machine) });
@@ -252,22 +337,27 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
                 } else if released.resume(&mut list, key, machine) == Resumed::Won {
                     granted += 1;
                 }
-            } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
+            } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
+            {
                 let mut instruction = Some(instruction);
                 let pushed = queue.push_slow(&mut instruction, Bound::Below(limit));
                 match (pushed, instruction) {
                     (Err(Refused::Closed), Some(back)) => {
+                        list.waited += since.elapsed();
                         *list.who(key) = Who::Returned(back);
                         released.wakers.push(waker);
                     }
                     (Err(_), Some(back)) => {
                         // Machines took the room between the look and the push: the node goes to the front, being the
                         // next that is owed room.
-                        list.relink_first(key, Who::Waiting(back, waker));
+                        list.relink_first(key, Who::Waiting(back, waker, since));
                         break;
                     }
                     // Pushed: the consumer is awake, being the caller, so nobody is owed a wake.
-                    (_, _) => released.wakers.push(waker),
+                    (_, _) => {
+                        list.waited += since.elapsed();
+                        released.wakers.push(waker);
+                    }
                 }
             }
             key = next;
@@ -284,7 +374,7 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
 
 impl<P> List<P> {
     fn relink_first(&mut self, key: u32, who: Who<P>) {
-        self.foreign += usize::from(matches!(who, Who::Waiting(..)));
+        self.count(&who);
         let first = self.first;
         let node = &mut self.nodes[key as usize];
         node.who = who;
@@ -312,7 +402,9 @@ pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
             if let Who::Machine(machine) = *list.who(key) {
                 // Lost: another party resumes it, and unlinks it. No duty is left here.
                 let _ = released.resume(&mut list, key, machine);
-            } else if let Who::Waiting(instruction, waker) = list.settle(key, Who::Delivered) {
+            } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
+            {
+                list.waited += since.elapsed();
                 *list.who(key) = Who::Returned(instruction);
                 released.wakers.push(waker);
             }
@@ -374,4 +466,50 @@ pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
             cell.queue.clear_waiters();
         }
     }
+}
+
+/// Lets the next machine go that waits for room in a channel, if there is room: see [`Promise`](super::Promise).
+///
+/// # Safety
+/// `receiver` is a `MailboxCell<P>` and alive.
+pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
+    // SAFETY: by the caller's word.
+    let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
+    let Some(waiters) = cell.waiters().get() else {
+        return;
+    };
+    let mut released = Released::default();
+    {
+        let mut list = waiters.lock();
+        // The limit was last published under this lock, if anybody waits. An index that is too old lets one go too many.
+        if list.machines == 0 || !cell.queue.seems_to_have_room() {
+            return;
+        }
+        let mut key = list.first;
+        while key != NONE {
+            let next = list.nodes[key as usize].next;
+            // Threads and futures wait for room that there is not: the consumer gives it to them before it promises any to machines.
+            if let Who::Machine(machine) = *list.who(key)
+                && released.resume(&mut list, key, machine) == Resumed::Won
+            {
+                break;
+            }
+            key = next;
+        }
+        if list.is_unlinked() {
+            cell.queue.clear_waiters();
+        }
+    }
+    released.finish();
+}
+
+/// Who waits for room in a mailbox, for people.
+///
+/// # Safety
+/// `cell` is a `MailboxCell<P>` and alive.
+pub(crate) unsafe fn waits<P>(cell: NonNull<Header>) -> Waits {
+    // SAFETY: by the caller's word.
+    let cell = unsafe { cell_of::<MailboxCell<P>>(cell).as_ref() };
+    let waiters = cell.waiters().get();
+    waiters.map_or(Waits::default(), |waiters| waiters.lock().waits())
 }

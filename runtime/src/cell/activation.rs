@@ -10,7 +10,7 @@ use super::{
     Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
     Scheduled, Sharing, Stage, Turn, VTable, cell_of, expose, header_of,
 };
-use crate::backpressure::{self, ComesBy, Parked};
+use crate::backpressure::{self, ComesBy, Parked, Promise};
 use crate::id::MachineId;
 use crate::mailbox::{Popped, Rest, word};
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
@@ -52,6 +52,8 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         wake: Self::wake,
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
+        pass_on: backpressure::pass_on::<P>,
+        waits: backpressure::waits::<P>,
         free: Self::free,
         machine_type: B::type_name,
         instruction_set: std::any::type_name::<P>,
@@ -181,11 +183,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     return outcome;
                 }
             }
-            Stage::Parked => {
-                if let Some(outcome) = self.come_back() {
-                    return outcome;
-                }
-            }
+            Stage::Parked => return self.run_resumed(),
             Stage::Leaving => return self.drain_rest(),
         }
         let tail = self.mailbox().queue.tail();
@@ -327,8 +325,20 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         Ok(())
     }
 
-    /// The machine was parked, or gave way in a ring with full receivers left.
+    /// The first turn after a hold.
     #[cold]
+    fn run_resumed(&mut self) -> Outcome {
+        // A reference of our own: the machine may have gone elsewhere, and ended, when the promise is passed on.
+        let me = MemRef::of(self.header());
+        let _promise = Promise::of(&me);
+        match self.come_back() {
+            Some(outcome) => outcome,
+            // Its stage says Alive now.
+            None => self.run(),
+        }
+    }
+
+    /// The machine was parked, or gave way in a ring with full receivers left.
     fn come_back(&mut self) -> Option<Outcome> {
         self.header().stage.set(Stage::Alive);
         let side = self.header().side();
@@ -337,6 +347,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         if since != 0 {
             let parked = self.turn.pool.now_ns().saturating_sub(since);
             side.parked_ns.fetch_add(parked, Ordering::Relaxed);
+            self.turn.counters.parked_ns.add(parked);
         }
         if self.header().is_asked_to_end() {
             // Resumed to end, not for room: what it would send next finds no room either.

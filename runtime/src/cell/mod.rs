@@ -66,6 +66,10 @@ pub(crate) struct VTable {
     pub(crate) park_on: unsafe fn(NonNull<Header>, NonNull<Header>) -> crate::mailbox::Announce,
     /// Takes a machine's node out of this mailbox's waiter list.
     pub(crate) unlink_waiter: unsafe fn(NonNull<Header>, u32),
+    /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn.
+    pub(crate) pass_on: unsafe fn(NonNull<Header>),
+    /// Who waits for room here, for people.
+    pub(crate) waits: unsafe fn(NonNull<Header>) -> crate::backpressure::Waits,
     /// Frees the cell. The last memory reference is gone.
     pub(crate) free: unsafe fn(NonNull<Header>),
     /// The names of machine and instruction set, for people.
@@ -283,7 +287,12 @@ impl Header {
 
     /// As [`MailboxCell::hard_limit`].
     pub(crate) fn hard_limit(&self) -> u64 {
+        // Relaxed: written before anybody else saw this cell.
+        let own = self
+            .side_if_any()
+            .map_or(0, |side| side.hard_limit.load(Ordering::Relaxed));
         let multiple = match self.machine().pool() {
+            _ if own > 0 => own,
             Some(pool) => pool.config.hard_limit,
             None => crate::tuning::HARD_LIMIT_DEFAULT,
         };

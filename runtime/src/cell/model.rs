@@ -107,6 +107,8 @@ impl ModelCell {
             wake: Self::wake,
             park_on: backpressure::park_on::<Item>,
             unlink_waiter: backpressure::unlink_machine::<Item>,
+            pass_on: backpressure::pass_on::<Item>,
+            waits: backpressure::waits::<Item>,
             free: Self::free,
             machine_type: || "model",
             instruction_set: std::any::type_name::<Item>,

@@ -177,6 +177,8 @@ impl<P: Send + 'static> PortCell<P> {
             wake,
             park_on: backpressure::park_on::<P>,
             unlink_waiter: backpressure::unlink_machine::<P>,
+            pass_on: backpressure::pass_on::<P>,
+            waits: backpressure::waits::<P>,
             free,
             machine_type,
             instruction_set: std::any::type_name::<P>,

@@ -86,6 +86,8 @@ impl TwoCell {
         wake: Self::wake,
         park_on: backpressure::park_on::<Item>,
         unlink_waiter: backpressure::unlink_machine::<Item>,
+        pass_on: backpressure::pass_on::<Item>,
+        waits: backpressure::waits::<Item>,
         free: Self::free,
         machine_type: || "model",
         instruction_set: std::any::type_name::<Item>,

@@ -6,7 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::{ControlMessage, Edge, MemRef};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, lock};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, lock};
 use crate::unwind;
 
 /// Name, control lane, end and waiting statistics of one cell.
@@ -18,6 +18,11 @@ pub(crate) struct Side {
     pub(crate) edge: Edge,
     /// The key of this machine's node in the waiter list that `edge` names. Written before PARKED, read after the resume.
     pub(crate) wait_key: AtomicU32,
+    /// The channel whose room this machine was resumed for, until it has had its turn. Written before it is queued, for the holder of
+    /// the token.
+    pub(crate) promised_by: Mutex<Option<MemRef>>,
+    /// The multiple of the capacity that is the hard limit of this mailbox; 0: that of its runtime. Written before anybody else sees it.
+    pub(crate) hard_limit: AtomicUsize,
     /// Full receivers on which the machine is still to be parked: the rest of a `receive` that met several. For the holder of the
     /// token only; a lock because the box is shared.
     pub(crate) still_full: Mutex<Vec<MemRef>>,
@@ -49,6 +54,8 @@ impl Default for Side {
             end: Mutex::new(End::default()),
             edge: Edge::new(),
             wait_key: AtomicU32::new(0),
+            promised_by: Mutex::new(None),
+            hard_limit: AtomicUsize::new(0),
             still_full: Mutex::new(Vec::new()),
             overflows: AtomicU64::new(0),
             at_limit: AtomicBool::new(false),

@@ -17,6 +17,9 @@ pub(crate) const UNBOUNDED: u64 = u64::MAX >> 8;
 /// The largest bound: four billion instructions. A larger one is cut to this.
 pub(crate) const BOUND_MAX: u64 = u32::MAX as u64 - 1;
 
+/// Looks at the length, while the consumer reads, before one is taken that is too low.
+const LOOKS_AT_LENGTH_MAX: u32 = 4;
+
 /// What a push may do when the mailbox holds its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
@@ -169,14 +172,22 @@ impl<P, M> Queue<P, M> {
         }
     }
 
-    /// Instructions claimed and not yet read; exact only for a caller who knows that nobody pushes or pops.
+    /// Instructions claimed and not yet read: exact for the consumer. Otherwise of one moment, or less, but never more than there were:
+    /// where the head was the same before and after the look at the tail, that look is the moment; where the consumer is too fast for that, what
+    /// it has read meanwhile counts as read.
     pub(crate) fn len(&self) -> u64 {
-        // Relaxed: a figure for people and heuristics, nothing is read on the strength of it. The head first: the
-        // other way round it could overtake the tail that was read.
-        let head = self.head.load(Ordering::Relaxed);
-        Tail(self.tail.load(Ordering::Relaxed))
-            .index()
-            .saturating_sub(head)
+        // Acquire, all: the looks happen in this order. Nothing is read on the strength of them.
+        let mut head = self.head.load(Ordering::Acquire);
+        let mut looks = LOOKS_AT_LENGTH_MAX;
+        loop {
+            let index = Tail(self.tail.load(Ordering::Acquire)).index();
+            let after = self.head.load(Ordering::Acquire);
+            looks -= 1;
+            if after == head || looks == 0 {
+                return index.saturating_sub(after);
+            }
+            head = after;
+        }
     }
 
     /// The greatest length that was noted, within a thousandth: when the consumer began to read, and where a push exceeded the capacity.
@@ -313,16 +324,16 @@ impl<P, M> Queue<P, M> {
             let limit = self.limit.load(Ordering::Relaxed);
             let over = index >= limit;
             if over {
-                self.peak.note(self.length_at(index) + 1);
-                match bound {
-                    Bound::Capacity => return Err(Refused::Full),
-                    Bound::Overflow(hard) if self.length_at(index) >= hard => {
-                        return Err(Refused::Limit);
-                    }
-                    Bound::Below(index_end) if index >= index_end => {
-                        return Err(Refused::Full);
-                    }
-                    Bound::Overflow(_) | Bound::Below(_) => {}
+                let length = self.length_at(index);
+                let refused = match bound {
+                    Bound::Capacity => Some(Refused::Full),
+                    Bound::Overflow(hard) if length >= hard => Some(Refused::Limit),
+                    Bound::Below(index_end) if index >= index_end => Some(Refused::Full),
+                    Bound::Overflow(_) | Bound::Below(_) => None,
+                };
+                self.peak.note(length + u64::from(refused.is_none()));
+                if let Some(refused) = refused {
+                    return Err(refused);
                 }
             }
             let pushed = Pushed {

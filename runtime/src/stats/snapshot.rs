@@ -1,12 +1,9 @@
-//! Snapshots for people and programs.
+//! Snapshots of a runtime and its workers, for people and programs.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Counters;
-use crate::cell::Header;
-use crate::id::MachineId;
-use crate::mailbox::{UNBOUNDED, word};
 use crate::scheduler::Pool;
 use crate::sync::Ordering;
 
@@ -22,6 +19,8 @@ pub struct WorkerStats {
     pub exhausted: u64,
     /// Machines parked on a full mailbox.
     pub parks: u64,
+    /// How long machines were parked that this worker ran next, together.
+    pub parked_for: Duration,
     /// Machines that gave way because parking them would have closed a ring.
     pub ring_breaks: u64,
     /// Batches of machines taken from other workers.
@@ -52,6 +51,7 @@ impl WorkerStats {
             instructions: counters.instructions.get(),
             exhausted: counters.exhausted.get(),
             parks: counters.parks.get(),
+            parked_for: Duration::from_nanos(counters.parked_ns.get()),
             ring_breaks: counters.ring_breaks.get(),
             steals: counters.steals.get(),
             rescues: counters.rescues.get(),
@@ -69,6 +69,7 @@ impl WorkerStats {
         self.instructions += other.instructions;
         self.exhausted += other.exhausted;
         self.parks += other.parks;
+        self.parked_for += other.parked_for;
         self.ring_breaks += other.ring_breaks;
         self.steals += other.steals;
         self.rescues += other.rescues;
@@ -185,104 +186,5 @@ impl fmt::Display for RuntimeStats {
             )?;
         }
         Ok(())
-    }
-}
-
-/// A machine at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MachineInfo {
-    /// Its id.
-    pub id: MachineId,
-    /// The name given by the machine builder.
-    pub name: Option<String>,
-    /// The type of its value.
-    pub machine: &'static str,
-    /// The type of its instructions; of several sets the first.
-    pub instruction_set: &'static str,
-    /// Instructions not read yet, in all its mailboxes.
-    pub len: usize,
-    /// What its mailbox, or each of several, holds before it is full; None: no bound.
-    pub capacity: Option<usize>,
-    /// The greatest length that its mailbox, or any of several, has had, within a thousandth: as it was when the machine began to read, or
-    /// when a machine exceeded the capacity. Close to the capacity: its senders were held up, or nearly.
-    pub high_water: usize,
-    /// Instructions that machines sent to it beyond the capacity of a mailbox, and were parked for.
-    pub overflows: u64,
-    /// Whether it has nothing to do.
-    pub at_rest: bool,
-    /// Whether it is parked on a full mailbox.
-    pub parked: bool,
-    /// The machine whose room it waits for.
-    pub waits_for: Option<MachineId>,
-    /// Whether somebody waits for its room.
-    pub has_waiters: bool,
-    /// How often it was parked.
-    pub parks: u64,
-    /// How long it was parked, in all.
-    pub parked_for: Duration,
-}
-
-impl MachineInfo {
-    pub(crate) fn of(header: &Header) -> Self {
-        let queue = header.queue();
-        let tail = queue.tail();
-        let side = header.side_if_any();
-        let parked = header.held.is_parked();
-        Self {
-            id: header.id,
-            name: side
-                .and_then(|side| side.name())
-                .map(|name| name.to_string()),
-            machine: (header.vtable.machine_type)(),
-            instruction_set: (header.vtable.instruction_set)(),
-            len: header
-                .mailboxes()
-                .map(|mailbox| mailbox.queue().len() as usize)
-                .sum(),
-            capacity: (queue.capacity() < UNBOUNDED).then(|| queue.capacity() as usize),
-            high_water: header
-                .mailboxes()
-                .map(|mailbox| mailbox.queue().peak() as usize)
-                .max()
-                .unwrap_or(0),
-            overflows: header
-                .mailboxes()
-                .filter_map(Header::side_if_any)
-                .map(|side| side.overflows.load(Ordering::Relaxed))
-                .sum(),
-            at_rest: tail.has(word::IDLE),
-            parked,
-            waits_for: if parked {
-                header.waits_for().map(|receiver| receiver.id)
-            } else {
-                None
-            },
-            has_waiters: header.has_waiters(),
-            parks: side.map_or(0, |side| side.parks.load(Ordering::Relaxed)),
-            parked_for: Duration::from_nanos(
-                side.map_or(0, |side| side.parked_ns.load(Ordering::Relaxed)),
-            ),
-        }
-    }
-}
-
-impl fmt::Display for MachineInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            self.id,
-            self.name.as_deref().unwrap_or(self.machine)
-        )?;
-        write!(f, " <{}> {}", self.instruction_set, self.len)?;
-        if let Some(capacity) = self.capacity {
-            write!(f, "/{capacity}")?;
-        }
-        match self.waits_for {
-            Some(receiver) => write!(f, " parked on {receiver}"),
-            None if self.at_rest => f.write_str(" at rest"),
-            None => Ok(()),
-        }
     }
 }

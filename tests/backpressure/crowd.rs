@@ -1,0 +1,322 @@
+//! A crowd behind one sink: no more are woken than there is room, in order of arrival, and nobody is left behind.
+//!
+//! Everything is counted and nothing timed. There is one worker, and between two instructions that the sink reads the test waits until
+//! nobody can go on, so that what follows from each is known.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use d3::prelude::*;
+use d3::{SendFuture, TryRecvError};
+
+use crate::support::futures::CountingWaker;
+use crate::support::{PATIENCE, runtime};
+
+const CROWD: usize = 1_000;
+const CAPACITY: usize = 4;
+/// What a member sends at once: more than ever fits, so that it is parked after each `receive`.
+const BURST: usize = CAPACITY + 1;
+
+/// From whom, and its how manieth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, MachineImpl)]
+enum Parcel {
+    From(usize, usize),
+}
+
+#[derive(MachineImpl)]
+enum Go {
+    Send,
+}
+
+/// Sends a burst for each instruction, and writes down that it ran.
+struct Member {
+    number: usize,
+    sent: usize,
+    sink: Sender<Parcel>,
+    ran: Arc<Mutex<Vec<usize>>>,
+}
+
+impl MachineMut<Go> for Member {
+    fn receive(&mut self, Go::Send: Go) {
+        self.ran.lock().unwrap().push(self.number);
+        for _ in 0..BURST {
+            let parcel = Parcel::From(self.number, self.sent);
+            self.sink.send(parcel).expect("the sink lives");
+            self.sent += 1;
+        }
+    }
+}
+
+/// A sink that reads one instruction when the test says so.
+trait Sink {
+    fn sender(&self) -> &Sender<Parcel>;
+    /// What it reads: None, if nothing is there.
+    fn step(&mut self) -> Option<Parcel>;
+}
+
+struct Channel(Sender<Parcel>, Receiver<Parcel>);
+
+impl Channel {
+    fn new() -> Self {
+        let (sender, receiver) = bounded(CAPACITY);
+        Self(sender, receiver)
+    }
+}
+
+impl Sink for Channel {
+    fn sender(&self) -> &Sender<Parcel> {
+        &self.0
+    }
+
+    fn step(&mut self) -> Option<Parcel> {
+        match self.1.try_recv() {
+            Ok(parcel) => Some(parcel),
+            Err(error) => {
+                assert_eq!(error, TryRecvError::Empty);
+                None
+            }
+        }
+    }
+}
+
+/// A machine that is slow because it is parked itself: it passes on each parcel twice, to a channel that has room for one.
+struct Slow {
+    sender: Sender<Parcel>,
+    passed_on: Receiver<Parcel>,
+}
+
+impl Slow {
+    fn new(runtime: &Runtime) -> Self {
+        let (pass_on, passed_on) = bounded(1);
+        let (_, sender) = runtime.connect_with_capacity(
+            move |parcel: Parcel| {
+                for _ in 0..2 {
+                    pass_on.send(parcel).expect("the test reads");
+                }
+            },
+            CAPACITY,
+        );
+        Self { sender, passed_on }
+    }
+}
+
+impl Sink for Slow {
+    fn sender(&self) -> &Sender<Parcel> {
+        &self.sender
+    }
+
+    /// The machine has read the one that comes out here, and reads the next when both copies are out.
+    fn step(&mut self) -> Option<Parcel> {
+        let parcel = self.passed_on.try_recv().ok()?;
+        assert_eq!(self.passed_on.try_recv(), Ok(parcel));
+        Some(parcel)
+    }
+}
+
+fn settle(runtime: &Runtime) {
+    runtime.wait_idle(PATIENCE).expect("nobody can go on");
+}
+
+/// A thousand machines, each parked behind the sink with one more instruction in its mailbox, in the order of their numbers.
+fn crowd(runtime: &Runtime, sink: &dyn Sink, ran: &Arc<Mutex<Vec<usize>>>) -> Vec<Sender<Go>> {
+    let members: Vec<_> = (0..CROWD)
+        .map(|number| {
+            runtime.connect_mut(Member {
+                number,
+                sent: 0,
+                sink: sink.sender().clone(),
+                ran: Arc::clone(ran),
+            })
+        })
+        .collect();
+    for member in &members {
+        member.send(Go::Send).expect("it lives");
+        settle(runtime);
+        // Not read before there is room.
+        member.send(Go::Send).expect("it lives");
+    }
+    assert_eq!(ran.lock().unwrap().len(), CROWD, "each ran once");
+    assert_eq!(sink.sender().info().parked, CROWD, "all are parked");
+    members
+}
+
+fn machines_behind(runtime: &Runtime, mut sink: impl Sink) {
+    let ran = Arc::default();
+    let members = crowd(runtime, &sink, &ran);
+    let resumed = || ran.lock().unwrap().len() - CROWD;
+    let (mut next, mut read) = (vec![0; CROWD], 0);
+    let mut take = |Parcel::From(from, nth): Parcel| {
+        assert_eq!(nth, next[from], "in the order sent");
+        next[from] += 1;
+        read += 1;
+    };
+    // Until each has had its second turn: as many are resumed as there is room, and as long as there is room somebody is.
+    while resumed() < CROWD {
+        let (before, len) = (resumed(), sink.sender().len());
+        take(sink.step().expect("somebody has sent"));
+        settle(runtime);
+        let room = (CAPACITY + 1).saturating_sub(len);
+        let now = resumed() - before;
+        assert!(now <= room, "{now} are resumed for {room} places");
+        assert!(now > 0 || room == 0, "nobody is resumed for {room} places");
+    }
+    let order: Vec<_> = ran.lock().unwrap()[CROWD..].to_vec();
+    assert!(order.into_iter().eq(0..CROWD), "in order of arrival");
+
+    // Each is parked once more, and has nothing left to send: nobody is left behind, though they make no use of the room.
+    while let Some(parcel) = sink.step() {
+        take(parcel);
+        settle(runtime);
+    }
+    assert_eq!(read, 2 * BURST * CROWD, "everything arrives");
+    let parked = sink.sender().info().parked;
+    assert_eq!(parked, 0, "behind a sink that is empty");
+    let parks: u64 = runtime.machines().iter().map(|info| info.parks).sum();
+    assert!(parks >= 2 * CROWD as u64, "{parks}");
+    drop((members, sink));
+    let end = runtime.shutdown(PATIENCE);
+    assert!(end.is_clean(), "{end}");
+}
+
+#[test]
+fn a_thousand_machines_behind_one_channel_do_not_stampede() {
+    machines_behind(&runtime(1), Channel::new());
+}
+
+#[test]
+fn a_thousand_machines_behind_one_machine_do_not_stampede() {
+    let runtime = runtime(1);
+    let sink = Slow::new(&runtime);
+    machines_behind(&runtime, sink);
+}
+
+/// Futures whose instructions wait, in the order of their numbers.
+struct Waiting {
+    futures: Vec<Option<SendFuture<Parcel>>>,
+    wakers: Vec<Arc<CountingWaker>>,
+}
+
+impl Waiting {
+    fn new(sink: &dyn Sink) -> Self {
+        let (mut futures, mut wakers) = (Vec::new(), Vec::new());
+        for number in 0..CROWD {
+            let (counter, waker) = CountingWaker::new();
+            let mut future = sink.sender().send_async(Parcel::From(number, 0));
+            let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending(), "there is no room");
+            futures.push(Some(future));
+            wakers.push(counter);
+        }
+        Self { futures, wakers }
+    }
+
+    fn woken(&self) -> usize {
+        self.wakers.iter().map(|waker| waker.wakes()).sum()
+    }
+}
+
+fn futures_behind(runtime: &Runtime, mut sink: impl Sink) {
+    // Until it is full: a machine may have some in its hand.
+    let mut before = 0;
+    while sink.sender().try_send(Parcel::From(0, 0)).is_ok() {
+        before += 1;
+        settle(runtime);
+    }
+    let mut waiting = Waiting::new(&sink);
+    assert_eq!(sink.sender().info().waiting, CROWD);
+    let mut arrived = Vec::new();
+    for nth in 0..before + CROWD {
+        let (woken, len) = (waiting.woken(), sink.sender().len());
+        assert!(len <= CAPACITY, "{len}");
+        let Parcel::From(number, _) = sink.step().expect("somebody has sent");
+        if nth >= before {
+            arrived.push(number);
+        }
+        settle(runtime);
+        let now = waiting.woken() - woken;
+        // The place that was made is taken at once, by the one whose turn it is.
+        let left = CROWD - woken;
+        assert_eq!(now, left.min(1), "are woken for one place");
+    }
+    assert!(arrived.into_iter().eq(0..CROWD), "in order of arrival");
+    assert_eq!(sink.sender().info().waiting, 0);
+    for (future, counter) in waiting.futures.iter_mut().zip(&waiting.wakers) {
+        assert_eq!(counter.wakes(), 1, "once");
+        let mut future = future.take().expect("polled once more");
+        let (_, waker) = CountingWaker::new();
+        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+        assert_eq!(polled, Poll::Ready(Ok(())));
+    }
+    drop(sink);
+    let end = runtime.shutdown(PATIENCE);
+    assert!(end.is_clean(), "{end}");
+}
+
+#[test]
+fn a_thousand_futures_behind_one_channel_do_not_stampede() {
+    futures_behind(&runtime(1), Channel::new());
+}
+
+#[test]
+fn a_thousand_futures_behind_one_machine_do_not_stampede() {
+    let runtime = runtime(1);
+    let sink = Slow::new(&runtime);
+    futures_behind(&runtime, sink);
+}
+
+/// Machines and futures by turns: the room that is there goes to futures, also behind machines that were promised it, so that up to as
+/// many of each are woken as there is room. Nobody of either kind is overtaken by one of its own.
+#[test]
+fn a_mixed_crowd_does_not_stampede_either() {
+    const PAIRS: usize = 100;
+    let runtime = runtime(1);
+    let mut sink = Channel::new();
+    let ran = Arc::default();
+    let mut members = Vec::new();
+    let (mut futures, mut wakers) = (Vec::new(), Vec::new());
+    for number in 0..PAIRS {
+        let member = runtime.connect_mut(Member {
+            number,
+            sent: 0,
+            sink: sink.sender().clone(),
+            ran: Arc::clone(&ran),
+        });
+        for _ in 0..2 {
+            member.send(Go::Send).expect("it lives");
+            settle(&runtime);
+        }
+        members.push(member);
+        let (counter, waker) = CountingWaker::new();
+        let mut future = sink.sender().send_async(Parcel::From(PAIRS + number, 0));
+        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending(), "there is no room");
+        futures.push(future);
+        wakers.push(counter);
+    }
+    let info = sink.sender().info();
+    assert_eq!((info.parked, info.waiting), (PAIRS, PAIRS));
+
+    let resumed = || ran.lock().unwrap().len() - PAIRS;
+    let woken = || wakers.iter().map(|waker| waker.wakes()).sum::<usize>();
+    let mut arrived = Vec::new();
+    loop {
+        let (resumed_before, woken_before) = (resumed(), woken());
+        let room = (CAPACITY + 1).saturating_sub(sink.sender().len());
+        let Some(Parcel::From(number, _)) = sink.step() else {
+            break;
+        };
+        if number >= PAIRS {
+            arrived.push(number);
+        }
+        settle(&runtime);
+        assert!(resumed() - resumed_before <= room && woken() - woken_before <= room);
+    }
+    assert!(arrived.into_iter().eq(PAIRS..2 * PAIRS));
+    assert!(ran.lock().unwrap()[PAIRS..].iter().copied().eq(0..PAIRS));
+    let info = sink.sender().info();
+    assert_eq!((info.parked, info.waiting, woken()), (0, 0, PAIRS));
+    drop((members, futures, sink));
+    let end = runtime.shutdown(PATIENCE);
+    assert!(end.is_clean(), "{end}");
+}
