@@ -92,7 +92,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The longest run of one machine before others get their turn; 20 ms by default. It is looked at between instructions.
+    /// The longest run of one machine before others get their turn; 20 ms by default. It is looked at between instructions: after the second
+    /// and then ever more seldom as long as they are short, at least after every 64th; and where the worker's last turns were all short, first after the sixteenth.
     pub fn time_slice(mut self, slice: Duration) -> Self {
         self.config.time_slice = slice;
         self

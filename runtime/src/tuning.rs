@@ -14,8 +14,8 @@ pub(crate) const BUDGET_DEFAULT: usize = 256;
 
 /// Instructions of an activation before the first look at the clock. Bench: fan-out, fairness.
 pub(crate) const CLOCK_FIRST_LOOK: usize = 2;
-/// The same where the worker's instructions were light when it looked last. Who knows better is the watch, which helps those who wait
-/// behind sixteen long ones.
+/// The same where the worker's instructions were light for its last 61 turns. With a second worker the watch helps those who wait behind sixteen
+/// long ones; with one they wait, once: after that turn the worker's are not light any more.
 pub(crate) const CLOCK_FIRST_LOOK_LIGHT: usize = 16;
 /// The most instructions between two looks at the clock.
 pub(crate) const CLOCK_STRIDE_MAX: usize = 64;

@@ -43,9 +43,10 @@ impl Crowd {
             self.waited = comes_by == ComesBy::NextTurn;
             return self.at_once.saturating_sub(self.resumed);
         }
-        if self.came_back > self.resumed / 2 {
+        // Who came while nobody had been resumed came for the first time, and says nothing.
+        if self.resumed > 0 && self.came_back > self.resumed / 2 {
             self.at_once = (self.resumed / 2).max(1);
-        } else {
+        } else if self.resumed > 0 {
             self.at_once = self.at_once.saturating_mul(2);
         }
         (self.resumed, self.came_back) = (0, 0);
@@ -124,6 +125,24 @@ mod tests {
             crowd.how_many(tail, ComesBy::NextTurn) > 0,
             "a turn later it may have nothing to send, and the next one's is the room"
         );
+    }
+
+    #[test]
+    fn who_comes_for_the_first_time_has_not_come_back() {
+        let mut crowd = Crowd::NEW;
+        (0..20).for_each(|_| crowd.comes());
+        assert!(crowd.how_many(0, ComesBy::NextTurn) >= 20);
+    }
+
+    #[test]
+    fn looks_that_resume_nobody_say_nothing() {
+        let (mut crowd, mut tail) = (Crowd::NEW, 0);
+        while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
+        // The mailbox is over its capacity: there is no room for anybody.
+        for _ in 0..10 {
+            assert_eq!(crowd.how_many(tail, ComesBy::NextTurn), 1);
+            crowd.note(0, tail);
+        }
     }
 
     #[test]

@@ -218,7 +218,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                         return self.give_way();
                     }
                 }
-                Pause::Room => self.make_room(),
+                Pause::Room => {
+                    self.make_room();
+                    self.turn.no_room_before = self.mailbox().queue.stale_again_at();
+                }
                 Pause::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
@@ -457,7 +460,7 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
     let queue = &mailbox.queue;
     let stretch = turn.stretch();
     let mut left = stretch;
-    let stale_at = queue.stale_at_next();
+    let stale_at = queue.stale_at().max(turn.no_room_before);
     let pool = turn.pool;
     let result = unwind::user_code(|| {
         loop {

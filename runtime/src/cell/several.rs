@@ -210,9 +210,12 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             if let Pause::Room = pause {
                 // SAFETY: the token makes us the consumer.
                 unsafe { inbox.make_room() };
+                self.turn.no_room_before = inbox.header().queue().stale_again_at();
                 in_vain = 0;
                 continue;
             }
+            // Each mailbox counts for itself.
+            self.turn.no_room_before = 0;
             // Stored before the token may go.
             index = (index + 1) % Self::MAILBOXES;
             rotation.set(index);

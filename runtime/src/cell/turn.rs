@@ -13,8 +13,12 @@ pub(crate) struct Turn<'a> {
     until_clock: usize,
     stride: usize,
     started_ns: u64,
+    /// Up to this index of the mailbox that is being read nobody thinks of making room: it was thought of, and put off.
+    pub(super) no_room_before: u64,
     /// The machine may keep its token for a moment when it has read everything.
     pub(super) may_linger: bool,
+    /// Its instructions proved long.
+    pub(crate) is_long: bool,
     /// The machine gave way because a producer has not written what it claimed.
     pub(crate) waits_for_others: bool,
 }
@@ -39,7 +43,9 @@ impl<'a> Turn<'a> {
             until_clock: first_look,
             stride: first_look / 2,
             started_ns: 0,
+            no_room_before: 0,
             may_linger,
+            is_long: false,
             waits_for_others: false,
         }
     }
@@ -88,6 +94,7 @@ impl<'a> Turn<'a> {
         }
         let used_ns = now - self.started_ns;
         self.stride = if used_ns > slice_ns / 4 {
+            self.is_long = true;
             1
         } else {
             (self.stride * 2).min(CLOCK_STRIDE_MAX)

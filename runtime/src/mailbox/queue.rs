@@ -649,11 +649,10 @@ impl<P, M> Queue<P, M> {
         self.limit.load(Ordering::Relaxed) - capacity + capacity / 4
     }
 
-    /// The same for a consumer that has just thought of it: where it did not publish, since more is there than those who wait are resumed for, it thinks of
-    /// it again an eighth of the capacity later.
-    #[inline]
-    pub(crate) fn stale_at_next(&self) -> u64 {
-        self.stale_at().max(self.head() + self.capacity() / 8)
+    /// An eighth of the capacity from here: where a consumer that did not publish though it was time, since more is there than those who wait are
+    /// resumed for, thinks of it again.
+    pub(crate) fn stale_again_at(&self) -> u64 {
+        self.head() + self.capacity() / 8
     }
 
     /// Clears CONTROL; the consumer looks at the lane afterwards, never before.

@@ -41,6 +41,8 @@ pub(super) struct Worker {
     next_up_run: u32,
     stopwatch: Stopwatch,
     patience: Patience,
+    /// What was run since the worker woke, and up to its last look, was short.
+    light: bool,
     /// How often in a row a machine lingered in vain.
     in_vain: u32,
     /// Turns since a machine began to linger.
@@ -71,6 +73,7 @@ impl Worker {
             next_up_run: 0,
             stopwatch: Stopwatch::default(),
             patience: Patience::new(),
+            light: false,
             in_vain: 0,
             linger_age: 0,
             ready: None,
@@ -116,9 +119,17 @@ impl Worker {
         // Beside others only where turns are short, since it is looked at after some of theirs.
         let pace = &self.local.remote().pace;
         let may_linger = self.in_vain < LINGER_IN_VAIN_MAX && (pace.is_brisk() || self.is_idle());
-        let mut turn = Turn::new(&self.local.pool, counters, pace.is_light(), may_linger);
+        let mut turn = Turn::new(&self.local.pool, counters, self.light, may_linger);
         // SAFETY: the table belongs to the cell, and the token is handed over.
-        match unsafe { run(machine, &mut turn) } {
+        let after = unsafe { run(machine, &mut turn) };
+        let (is_long, waits_for_others) = (turn.is_long, turn.waits_for_others);
+        if is_long {
+            // What was measured is over; and whoever waits in the injector has waited.
+            self.light = false;
+            self.look_interval = (self.look_interval - self.until_look).max(1);
+            self.until_look = 1;
+        }
+        match after {
             After::Gone => {}
             After::Lingers(machine) => {
                 self.linger_age = 0;
@@ -131,7 +142,6 @@ impl Worker {
                 }
             }
             After::Again(machine) => {
-                let waits_for_others = turn.waits_for_others;
                 self.local.push_back_quietly(machine);
                 if self.local.deque().len() > 1 {
                     self.local.offer(1);
@@ -271,6 +281,7 @@ impl Worker {
             let turn_ns = self
                 .stopwatch
                 .read(now_ns, turns, instructions, &remote.pace);
+            self.light = remote.pace.is_light();
             // Who waits in the injector waits for a time slice or so, however long the turns are.
             let slice_ns = self.local.pool.config.time_slice.as_nanos() as u64;
             self.look_interval = u32::try_from(slice_ns / turn_ns)
@@ -480,6 +491,7 @@ impl Worker {
         self.patience.slept(slept_ns);
         self.counters().slept_ns.add(slept_ns);
         self.until_look = 1;
+        self.light = false;
         self.stopwatch.stop();
     }
 

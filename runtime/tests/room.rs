@@ -1,0 +1,213 @@
+//! When room is made known: to those who wait, and to those who do not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn holds_in_time(condition: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !condition() {
+        if begun.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+/// Opens when the test says so, or panics.
+#[derive(Default)]
+struct Gate {
+    reached: AtomicBool,
+    open: AtomicBool,
+}
+
+impl Gate {
+    fn pass(&self) {
+        self.reached.store(true, SeqCst);
+        while !self.open.load(SeqCst) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+struct OpenAtLast(Vec<Arc<Gate>>);
+
+impl Drop for OpenAtLast {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|gate| gate.open.store(true, SeqCst));
+    }
+}
+
+fn connect_mut<T: MachineMut<P> + 'static, P: InstructionSet>(
+    runtime: &Runtime,
+    machine: T,
+    capacity: usize,
+) -> Sender<P> {
+    runtime
+        .machine(machine)
+        .accepts::<P>()
+        .capacity(capacity)
+        .connect()
+}
+
+#[derive(MachineImpl)]
+enum ToSink {
+    Nothing,
+    Pass(Arc<Gate>),
+}
+
+struct Sink;
+
+impl MachineMut<ToSink> for Sink {
+    fn receive(&mut self, instruction: ToSink) {
+        match instruction {
+            ToSink::Nothing => {}
+            ToSink::Pass(gate) => gate.pass(),
+        }
+    }
+}
+
+#[derive(MachineImpl)]
+enum ToMember {
+    Send(ToSink),
+    Mark,
+}
+
+struct Member {
+    sink: Sender<ToSink>,
+    marks: Arc<AtomicUsize>,
+}
+
+impl MachineMut<ToMember> for Member {
+    fn receive(&mut self, instruction: ToMember) {
+        match instruction {
+            ToMember::Send(what) => self.sink.send(what).expect("the sink lives"),
+            ToMember::Mark => {
+                self.marks.fetch_add(1, SeqCst);
+            }
+        }
+    }
+}
+
+/// Failed at 68291c1, where those who came first counted as having come back. It would fail still behind a mailbox whose crowd did come back before.
+///
+/// Machines that were parked have room for all of them, and a worker that is idle; but the receiver has gone into a long `receive` after it had let go
+/// of one or two.
+#[test]
+fn room_before_a_long_receive_is_for_all_who_wait() {
+    const CAPACITY: usize = 64;
+    const MEMBERS: usize = 20;
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (first, second) = (Arc::<Gate>::default(), Arc::<Gate>::default());
+    let _open = OpenAtLast(vec![Arc::clone(&first), Arc::clone(&second)]);
+    let sink = connect_mut(&runtime, Sink, CAPACITY);
+    sink.send(ToSink::Pass(Arc::clone(&first))).unwrap();
+    assert!(holds_in_time(|| first.reached.load(SeqCst)));
+    while sink.try_send(ToSink::Nothing).is_ok() {}
+
+    let marks = Arc::<AtomicUsize>::default();
+    let members: Vec<_> = (0..=MEMBERS)
+        .map(|_| {
+            runtime.connect_mut(Member {
+                sink: sink.clone(),
+                marks: Arc::clone(&marks),
+            })
+        })
+        .collect();
+    for (number, member) in members.iter().enumerate() {
+        let what = if number == MEMBERS {
+            ToSink::Pass(Arc::clone(&second))
+        } else {
+            ToSink::Nothing
+        };
+        member.send(ToMember::Send(what)).unwrap();
+        assert!(holds_in_time(|| sink.info().parked == number + 1));
+        member.send(ToMember::Mark).unwrap();
+    }
+
+    first.open.store(true, SeqCst);
+    assert!(holds_in_time(|| second.reached.load(SeqCst)));
+    // The sink's mailbox is empty now, and one worker has nothing to do.
+    assert_eq!(sink.len(), 0);
+    let all = holds_in_time(|| marks.load(SeqCst) == members.len());
+    assert!(
+        all,
+        "{} of {} go on, {} are parked on a mailbox that is empty",
+        marks.load(SeqCst),
+        members.len(),
+        sink.info().parked
+    );
+}
+
+#[derive(MachineImpl)]
+enum Own {
+    Pass(Arc<Gate>, WeakSender<Own>),
+    One,
+}
+
+/// Looks after each instruction whether there is room in its own mailbox.
+struct Looks {
+    own: Option<Sender<Own>>,
+    read: usize,
+    room_after: Arc<AtomicUsize>,
+}
+
+impl MachineMut<Own> for Looks {
+    fn receive(&mut self, instruction: Own) {
+        match instruction {
+            Own::Pass(gate, own) => {
+                gate.pass();
+                self.own = own.upgrade();
+            }
+            Own::One => {
+                self.read += 1;
+                if let Some(own) = &self.own
+                    && own.try_send(Own::One).is_ok()
+                {
+                    self.room_after.store(self.read, SeqCst);
+                    self.own = None;
+                }
+            }
+        }
+    }
+}
+
+/// design.md §5: the limit is published at least every quarter of the capacity.
+#[test]
+fn room_is_published_after_a_quarter_of_the_capacity() {
+    const CAPACITY: usize = 4096;
+    let runtime = Runtime::builder()
+        .workers(1)
+        .budget(1_000_000)
+        .time_slice(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let gate = Arc::<Gate>::default();
+    let _open = OpenAtLast(vec![Arc::clone(&gate)]);
+    let room_after = Arc::<AtomicUsize>::default();
+    let looks = Looks {
+        own: None,
+        read: 0,
+        room_after: Arc::clone(&room_after),
+    };
+    let sender = connect_mut(&runtime, looks, CAPACITY);
+    sender
+        .send(Own::Pass(Arc::clone(&gate), sender.downgrade()))
+        .unwrap();
+    assert!(holds_in_time(|| gate.reached.load(SeqCst)));
+    while sender.try_send(Own::One).is_ok() {}
+    gate.open.store(true, SeqCst);
+    let seen = holds_in_time(|| room_after.load(SeqCst) > 0 || sender.is_empty());
+    assert!(seen);
+    let after = room_after.load(SeqCst);
+    // The most instructions between two looks at the clock may come on top.
+    assert!(
+        (1..=CAPACITY / 4 + 65).contains(&after),
+        "room after {after} of {CAPACITY} (0: not before it was empty)"
+    );
+}
