@@ -217,6 +217,39 @@ fn each_mailbox_of_a_machine_is_seen() {
     assert_eq!((total.parks, total.parked_for), (1, parked.parked_for));
 }
 
+#[derive(MachineImpl)]
+enum Fan {
+    /// Three instructions to each.
+    Out(Vec<Sender<u32>>),
+}
+
+/// One `receive` may overfill many mailboxes: each of them counts what it took beyond its capacity, whichever was met first.
+#[test]
+fn overflows_are_counted_at_each_full_receiver() {
+    let runtime = runtime();
+    let (_, fan) = runtime.connect(|Fan::Out(targets): Fan| {
+        for n in 0..3 {
+            for target in &targets {
+                target.send(n).expect("far below the hard limit");
+            }
+        }
+    });
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..5).map(|_| bounded(1)).unzip();
+    // A clone: for channels whose last sender is gone the machine would not be parked.
+    fan.send(Fan::Out(senders.clone())).expect("it lives");
+    for receiver in &receivers {
+        // It is parked on one after another, and each was told by then.
+        wait_until("it waits for this one", || {
+            info_of(&runtime, &fan).waits_for == Some(receiver.id())
+        });
+        let info = receiver.info();
+        assert_eq!((info.len, info.high_water, info.overflows), (3, 3, 2));
+        assert_eq!(receiver.try_iter().count(), 3);
+    }
+    runtime.wait_idle(PATIENCE).expect("it goes on");
+    assert_eq!(info_of(&runtime, &fan).parks, 5);
+}
+
 /// A ring through a thread or a task cannot be seen, but the machine that waits for one can, and for how long it has.
 #[test]
 fn a_machine_that_waits_for_a_thread_is_named() {

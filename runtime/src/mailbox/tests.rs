@@ -105,6 +105,22 @@ fn a_closed_queue_keeps_what_it_has_and_takes_no_more() {
     assert_eq!(Queue::<u64>::new(4, true).close(), Wake::Schedule);
 }
 
+/// A machine may exceed the capacity, but not the end.
+#[test]
+fn a_full_queue_that_is_closed_takes_no_more_from_anybody() {
+    let queue = Queue::<u64>::new(1, false);
+    let _ = must_push(&queue, 1);
+    assert!(push(&queue, 2, Bound::Overflow(9)).is_ok_and(|pushed| pushed.over));
+    assert_eq!(queue.close(), Wake::Nothing);
+    for bound in [Bound::Capacity, Bound::Overflow(9), Bound::Below(9)] {
+        assert!(matches!(push(&queue, 3, bound), Err((Refused::Closed, 3))));
+    }
+    assert_eq!(
+        (pop(&queue), pop(&queue), pop(&queue)),
+        (Some(1), Some(2), None)
+    );
+}
+
 #[test]
 fn a_control_post_wakes_once_and_forbids_rest() {
     let queue = Queue::<u64>::new(4, true);
