@@ -90,7 +90,8 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    fn record(&mut self, ns: u64) {
+    /// Adds one time, in nanoseconds.
+    pub fn record(&mut self, ns: u64) {
         self.0.saturating_record(ns);
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use d3_net::{NetCmd, NetConnId, NetSender};
-use d3_runtime::{MachineHandle, Runtime, send_cmd};
+use d3_runtime::{MachineHandle, Runtime, send_cmd, this_machine};
 
 use crate::{ServiceName, ServicesError, Sessions, Settings};
 
@@ -297,6 +297,7 @@ impl Board {
 
     /// Waits until every service is ready. The first that failed or ended ends the wait.
     pub(crate) fn wait_ready(&self, timeout: Duration) -> Result<(), ServicesError> {
+        let inside = this_machine::id().is_some();
         let deadline = Instant::now().checked_add(timeout);
         let mut services = self.lock();
         loop {
@@ -313,6 +314,9 @@ impl Board {
             }
             if waiting.is_empty() {
                 return Ok(());
+            }
+            if inside {
+                return Err(ServicesError::InsideMachine);
             }
             let left = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),

@@ -150,6 +150,8 @@ pub enum ServicesError {
         /// Their names.
         services: Vec<ServiceName>,
     },
+    /// The call would wait, and was made inside a machine, a hook or a machine's destructor.
+    InsideMachine,
     /// The runtime did not start.
     Runtime(Arc<dyn Error + Send + Sync>),
     /// The net did not start.
@@ -197,6 +199,7 @@ impl fmt::Display for ServicesError {
                 let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
                 write!(f, "not ready in time: {}", names.join(", "))
             }
+            Self::InsideMachine => f.write_str("a machine may not wait for a server"),
             Self::Runtime(error) => write!(f, "the runtime did not start: {error}"),
             Self::Network(error) => write!(f, "the net did not start: {error}"),
             Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),

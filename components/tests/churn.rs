@@ -94,7 +94,7 @@ fn nothing_is_left_of_clients_that_have_gone() {
     });
     // Who left at once may not have been accepted yet.
     wait_for(|| context.sessions().total() == 400);
-    assert!(context.sessions().wait_empty(PATIENCE));
+    assert_eq!(context.sessions().wait_empty(PATIENCE), Ok(()));
     wait_for(|| running.runtime().machine_count() == machines);
     let stopped = running.stop(PATIENCE);
     assert!(stopped.is_clean(), "{stopped}");

@@ -101,7 +101,7 @@ fn sessions_come_and_go_without_a_trace() {
     assert!(!matches!(first.read(&mut [0; 1]), Ok(1)));
     assert_echoes(&mut second);
     drop(second);
-    assert!(sessions.wait_empty(PATIENCE));
+    assert_eq!(sessions.wait_empty(PATIENCE), Ok(()));
     running.runtime().wait_idle(PATIENCE).unwrap();
     assert_eq!(running.runtime().machine_count(), machines);
     // One is dismissed.

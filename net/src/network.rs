@@ -113,12 +113,17 @@ impl Network {
         if this_machine::id().is_some() {
             return Err(NetError::InsideMachine);
         }
+        self.ask_to_stop();
+        self.inner.join();
+        Ok(())
+    }
+
+    /// Inside a machine this does not wait, as no send does there.
+    pub(crate) fn ask_to_stop(&self) {
         // Through the mailbox, behind earlier commands. Refused only if the thread has ended already.
         if self.inner.sender.send(NetCmd::Stop).is_err() {
             self.inner.wake.ask_to_stop();
         }
-        self.inner.join();
-        Ok(())
     }
 }
 

@@ -58,10 +58,10 @@ pub fn stop_network() {
     };
     let Some(network) = network else { return };
     if this_machine::id().is_some() {
-        // The last handle goes with this scope; it stops the network and, in a machine, does not wait.
-        return;
-    }
-    if let Err(error) = network.stop() {
+        // Others may have handles: the end of this one would not be the network's.
+        network.ask_to_stop();
+        tracing::debug!("the network was told to stop by a machine, which does not wait for it");
+    } else if let Err(error) = network.stop() {
         tracing::error!(%error, "the network does not stop");
     }
 }

@@ -5,7 +5,12 @@ use common::*;
 use d3_net::{
     NetCmd, default_network, get_network_sender, start_network, stop_network, try_start_network,
 };
-use d3_runtime::unbounded;
+use d3_runtime::{MachineImpl, executor, unbounded};
+
+#[derive(MachineImpl)]
+enum Do {
+    StopNetwork,
+}
 
 #[test]
 fn the_default_network_starts_nests_and_starts_again() {
@@ -32,4 +37,18 @@ fn the_default_network_starts_nests_and_starts_again() {
         assert!(default_network().is_none());
         assert!(get_network_sender().is_disconnected());
     }
+
+    // A machine does not wait for the end, which comes all the same, also where somebody else has a handle.
+    start_network();
+    let (net, other) = (get_network_sender(), default_network());
+    let (tell, told) = std::sync::mpsc::channel();
+    let (_machine, sender) = executor::connect(move |Do::StopNetwork: Do| {
+        stop_network();
+        tell.send(()).unwrap();
+    });
+    sender.send(Do::StopNetwork).unwrap();
+    told.recv_timeout(DEADLINE).unwrap();
+    until("the network ends", || net.is_disconnected());
+    assert!(default_network().is_none());
+    drop(other);
 }

@@ -15,8 +15,8 @@ use crate::support::probe::{Counted, Gate, Number, Probe, ProbeCmd, Tally, bump,
 use crate::support::{PATIENCE, runtime, wait_in, wait_until, within_patience};
 
 /// Nothing in here may take longer: the calls are given far longer timeouts.
-const AT_ONCE: Duration = Duration::from_secs(20);
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// Makes every call that waits when a thread makes it; returns the names of those that did not refuse with their typed error, or
 /// took long.
@@ -86,7 +86,7 @@ struct Runner {
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Connected,
     Receive,
     Disconnected,
@@ -98,7 +98,7 @@ enum Place {
     UnreadInstruction,
 }
 
-const PLACES: [Place; 6] = [
+pub(crate) const PLACES: [Place; 6] = [
     Place::Connected,
     Place::Receive,
     Place::Disconnected,
@@ -164,7 +164,7 @@ impl Drop for Runner {
 }
 
 /// Runs `job` in a machine of `runtime`, at `place`, and returns what it returned.
-fn inside<T: Send + 'static>(
+pub(crate) fn inside<T: Send + 'static>(
     runtime: &Runtime,
     place: Place,
     job: impl FnOnce(&Runtime) -> T + Send + 'static,

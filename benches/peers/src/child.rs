@@ -3,6 +3,7 @@
 //! What was measured goes to the standard output line by line, as it comes, so that it is known even if the runtime hangs at its
 //! end: `sample INDEX VALUE` for a metric, then `end ok` or `end REASON`.
 
+use std::error::Error;
 use std::fmt::{self, Display};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use d3_benches::workload::{
 };
 use d3_benches::{Collective, CountError, D3, Node, Setup, counting};
 
+use crate::echo;
 use crate::peers::actix::Actix;
 use crate::peers::d3_0_1::D301;
 use crate::peers::kameo::Kameo;
@@ -28,7 +30,7 @@ use crate::peers::xtra::Xtra;
 use crate::plan::{Contender, Workload};
 
 /// Waves beyond which more say nothing new.
-const WAVES_MAX: usize = 200;
+pub(crate) const WAVES_MAX: usize = 200;
 
 /// The exit code of Rust's programs that panic.
 const PANICKED: i32 = 101;
@@ -99,16 +101,9 @@ pub(crate) fn run(job: &Job) -> ExitCode {
         print(panic);
         std::process::exit(PANICKED);
     }));
-    let done = match job.contender {
-        Contender::D3Shared => shared_memory(job),
-        Contender::D3 | Contender::D3Unbounded | Contender::D3OneWorker => run_on::<D3>(job),
-        Contender::Tokio => run_on::<Tokio>(job),
-        Contender::Kameo => run_on::<Kameo>(job),
-        Contender::Ractor => run_on::<Ractor>(job),
-        Contender::Actix => run_on::<Actix>(job),
-        Contender::Xtra => run_on::<Xtra>(job),
-        Contender::Smol => run_on::<Smol>(job),
-        Contender::D301 | Contender::D301Unbounded => run_on::<D301>(job),
+    let done = match job.workload.connections() {
+        Some(connections) => run_echo(job, connections),
+        None => run_machines(job),
     };
     match done {
         Ok(()) => {
@@ -120,6 +115,53 @@ pub(crate) fn run(job: &Job) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_machines(job: &Job) -> Result<(), Box<dyn Error>> {
+    match job.contender {
+        Contender::D3Shared => shared_memory(job)?,
+        Contender::D3 | Contender::D3Unbounded | Contender::D3OneWorker => run_on::<D3>(job)?,
+        Contender::Tokio => run_on::<Tokio>(job)?,
+        Contender::Kameo => run_on::<Kameo>(job)?,
+        Contender::Ractor => run_on::<Ractor>(job)?,
+        Contender::Actix => run_on::<Actix>(job)?,
+        Contender::Xtra => run_on::<Xtra>(job)?,
+        Contender::Smol => run_on::<Smol>(job)?,
+        Contender::D301 | Contender::D301Unbounded => run_on::<D301>(job)?,
+        Contender::D3Pipe | Contender::Mio => return Err(not_run(job)),
+    }
+    Ok(())
+}
+
+fn run_echo(job: &Job, connections: usize) -> Result<(), Box<dyn Error>> {
+    match job.contender {
+        Contender::D3 | Contender::D3OneWorker => run_echo_on::<echo::d3::Echo>(job, connections),
+        Contender::D3Pipe => run_echo_on::<echo::d3::Pipeline>(job, connections),
+        Contender::Mio => run_echo_on::<echo::mio::Echo>(job, connections),
+        Contender::Tokio => run_echo_on::<echo::tokio::Echo>(job, connections),
+        _ => Err(not_run(job)),
+    }
+}
+
+/// Sittings do not ask for this; a command line may.
+fn not_run(job: &Job) -> Box<dyn Error> {
+    format!("{} does not run {}", job.contender, job.workload).into()
+}
+
+fn run_echo_on<S: echo::Server>(job: &Job, connections: usize) -> Result<(), Box<dyn Error>> {
+    let setup = &job.setup();
+    if job.workload == Workload::EchoOne {
+        let latencies = echo::round_trips::<S>(setup, job.counted(echo::SAMPLES, 10))?;
+        tell_latencies(&latencies);
+        return Ok(());
+    }
+    // As many for each connection, but enough in all that reading the clock does not show.
+    let wave = job.counted((20 * connections).max(echo::WAVE_MIN), 10);
+    let time = Duration::from_secs_f64(job.seconds.max(0.0));
+    echo::waves::<S>(setup, connections, wave as u64, time, |rate| {
+        sample(0, rate / 1e3)
+    })?;
+    Ok(())
 }
 
 fn sample(index: usize, value: f64) {
@@ -166,6 +208,9 @@ fn run_on<C: Collective>(job: &Job) -> Result<(), CountError> {
             let mut fairness = Fairness::<C>::new(setup, fairness::BUSY);
             tell_latencies(&fairness.measure(job.counted(fairness::SAMPLES, 10)));
             fairness.end()
+        }
+        Workload::Echo16 | Workload::Echo128 | Workload::Echo1000 | Workload::EchoOne => {
+            unreachable!("echo has connections, and no machines that the seam knows of")
         }
     }
 }

@@ -68,8 +68,9 @@ pub(crate) fn cores() -> usize {
 const LOCK: &str = include_str!("../Cargo.lock");
 
 /// Packages whose versions are told.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "d3-runtime",
+    "mio",
     "tokio",
     "kameo",
     "ractor",

@@ -6,6 +6,7 @@
 
 mod child;
 mod drive;
+mod echo;
 mod machine;
 mod peers;
 mod plan;

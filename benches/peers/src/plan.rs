@@ -23,6 +23,11 @@ pub(crate) enum Contender {
     /// d3, machines that are shared with who connected them
     #[value(name = "d3-shared")]
     D3Shared,
+    /// d3's example service `echo`: three machines in a row for each connection
+    #[value(name = "d3-pipe")]
+    D3Pipe,
+    /// A bare loop of mio on one thread
+    Mio,
     /// tokio tasks and mpsc channels of 256
     Tokio,
     /// kameo, mailboxes of 256
@@ -55,7 +60,7 @@ impl Contender {
     pub(crate) fn is_ours(self) -> bool {
         matches!(
             self,
-            Self::D3 | Self::D3Unbounded | Self::D3OneWorker | Self::D3Shared
+            Self::D3 | Self::D3Unbounded | Self::D3OneWorker | Self::D3Shared | Self::D3Pipe
         )
     }
 
@@ -109,6 +114,17 @@ pub(crate) enum Workload {
     Idle,
     /// The wait for a turn among 100 machines that never rest
     Fairness,
+    /// TCP echo, 64 bytes, closed loop, 16 connections
+    #[value(name = "echo-16")]
+    Echo16,
+    /// TCP echo, 64 bytes, closed loop, 128 connections
+    #[value(name = "echo-128")]
+    Echo128,
+    /// TCP echo, 64 bytes, closed loop, 1,000 connections
+    #[value(name = "echo-1000")]
+    Echo1000,
+    /// TCP echo, 64 bytes, one connection: from send to answer
+    EchoOne,
 }
 
 impl Workload {
@@ -117,9 +133,25 @@ impl Workload {
         Self::value_variants().iter().copied()
     }
 
+    /// How many connections of TCP echo it has; `None`: it is none.
+    pub(crate) fn connections(self) -> Option<usize> {
+        match self {
+            Self::Echo16 => Some(16),
+            Self::Echo128 => Some(128),
+            Self::Echo1000 => Some(1_000),
+            Self::EchoOne => Some(1),
+            _ => None,
+        }
+    }
+
     /// Whether `contender` runs it.
     pub(crate) fn takes(self, contender: Contender) -> bool {
+        use Contender::{D3, D3OneWorker, D3Pipe, Mio, Tokio};
+        if self.connections().is_some() {
+            return matches!(contender, D3 | D3OneWorker | D3Pipe | Mio | Tokio);
+        }
         match contender {
+            Contender::D3Pipe | Contender::Mio => false,
             Contender::D3Shared => self == Self::Memory,
             Contender::D3Unbounded => !matches!(self, Self::Wake | Self::Idle | Self::Fairness),
             Contender::D3OneWorker => !matches!(self, Self::Memory | Self::Wake | Self::Idle),
@@ -174,6 +206,17 @@ impl Workload {
                     ]
                 }
             }
+            Self::Echo16 => const { &[Metric::rate("TCP echo, 16 connections", ROUND_TRIPS)] },
+            Self::Echo128 => const { &[Metric::rate("TCP echo, 128 connections", ROUND_TRIPS)] },
+            Self::Echo1000 => const { &[Metric::rate("TCP echo, 1,000 connections", ROUND_TRIPS)] },
+            Self::EchoOne => {
+                const {
+                    &[
+                        Metric::cost("TCP echo, one connection, p50", "µs"),
+                        Metric::cost("TCP echo, one connection, p99", "µs"),
+                    ]
+                }
+            }
         }
     }
 
@@ -197,10 +240,43 @@ impl Workload {
             (Self::Wake, 1, D3) => target(40.0, 31.0),
             // A zero that can be measured: one millisecond in ten seconds.
             (Self::Idle, 0, D3) => target(0.01, 0.01),
+            (Self::EchoOne, 0, D3) => target(90.0, 75.0),
             _ => None,
         }
     }
+
+    /// What `contender` has to reach in the metric of this index beside a peer: how many times it has to be better.
+    pub(crate) fn targets_beside(
+        self,
+        index: usize,
+        contender: Contender,
+    ) -> &'static [(Contender, Target)] {
+        const ECHO: &[(Contender, Target)] = &[
+            (
+                Contender::Mio,
+                Target {
+                    must: 0.95,
+                    reach: 1.1,
+                },
+            ),
+            // There is nothing beyond it to reach for.
+            (
+                Contender::Tokio,
+                Target {
+                    must: 1.1,
+                    reach: 1.1,
+                },
+            ),
+        ];
+        match (self, index, contender) {
+            (Self::Echo16 | Self::Echo128 | Self::Echo1000, 0, Contender::D3) => ECHO,
+            _ => &[],
+        }
+    }
 }
+
+/// The unit of the echo workloads with many connections.
+const ROUND_TRIPS: &str = "k round trips/s";
 
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

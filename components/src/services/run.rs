@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use d3_runtime::Runtime;
+use d3_runtime::{Runtime, this_machine};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -33,7 +33,8 @@ const NOTICE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What [`start`] and [`Running::wait_ready`] fail with, after the server was taken down again, and
-/// [`ServicesError::Failed`] once no service is left that works.
+/// [`ServicesError::Failed`] once no service is left that works. [`ServicesError::InsideMachine`] in a machine, which may not
+/// wait: nothing is started then.
 pub fn run(settings: Settings, services: Services) -> Result<Stopped, ServicesError> {
     serve(settings, services, None)
 }
@@ -79,6 +80,9 @@ fn serve(
     services: Services,
     task: Option<(&str, Task)>,
 ) -> Result<Stopped, ServicesError> {
+    if this_machine::id().is_some() {
+        return Err(ServicesError::InsideMachine);
+    }
     set_up_logging(&settings);
     // Before the start, so that a signal during it is not lost.
     let signals = Signals::install().map_err(|error| ServicesError::Signals(Arc::new(error)))?;

@@ -16,7 +16,8 @@ use crate::{
     Settings,
 };
 
-/// A server that runs in this process. Dropping it stops it, with ten seconds to do so.
+/// A server that runs in this process. Dropping it stops it, with ten seconds to do so; inside a machine, where nobody may wait,
+/// that goes on in the background.
 ///
 /// See [`services::start`](crate::services::start).
 pub struct Running {
@@ -70,6 +71,7 @@ impl Running {
     /// # Errors
     /// [`ServicesError::Bind`] or [`ServicesError::Failed`] of the first service that cannot do its
     /// work, [`ServicesError::NotReady`] with the names of those that are late. The others go on.
+    /// [`ServicesError::InsideMachine`] in a machine, which may not wait, if not all is ready by now.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), ServicesError> {
         self.board.wait_ready(timeout)
     }
@@ -180,6 +182,9 @@ impl Running {
     }
 
     /// Stops the server within about `timeout`; see the [module](crate::services) for the order.
+    ///
+    /// Inside a machine, which may not wait, it returns at once and [says so](Stopped::refused); the server goes down in the
+    /// background, in the same order and the same time.
     pub fn stop(mut self, timeout: Duration) -> Stopped {
         match self.parts.take() {
             Some(parts) => stop::stop(*parts, timeout),

@@ -18,7 +18,8 @@ use crate::{
 /// Listeners are bound when [`Running::wait_ready`] says so.
 ///
 /// # Errors
-/// Any [`ServicesError`] but those about readiness. Nothing is left running then.
+/// Any [`ServicesError`] but those about readiness. Nothing is left running then; inside a machine, which may not wait, what ran
+/// by then goes down in the background.
 pub fn start(settings: Settings, services: Services) -> Result<Running, ServicesError> {
     check_registered(&services)?;
     check_settings(&settings, &services)?;

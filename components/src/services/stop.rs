@@ -1,15 +1,18 @@
 //! The way down.
 
 use std::fmt;
+use std::mem;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use d3_net::Network;
-use d3_runtime::ShutdownReport;
+use d3_runtime::{ShutdownReport, WaitError, this_machine};
 
 use super::running::Parts;
-use crate::{ComponentCmd, ComponentSender, ServiceName, ServiceState};
+use crate::{
+    ComponentCmd, ComponentInfo, ComponentSender, CoordinatorInfo, ServiceName, ServiceState,
+};
 
 /// How long a [`Running`](super::Running) that is dropped may take.
 pub(super) const ON_DROP: Duration = Duration::from_secs(10);
@@ -32,6 +35,9 @@ pub struct Stopped {
     pub open_sessions: usize,
     /// What the net could not end in order, if anything.
     pub net: Option<String>,
+    /// Why the call did not wait for the end: it was made inside a machine. The server goes down in the background, and the
+    /// log tells how that went.
+    pub refused: Option<WaitError>,
     report: Option<ShutdownReport>,
 }
 
@@ -43,7 +49,8 @@ impl Stopped {
 
     /// Whether every service worked until the end, and everything ended in time.
     pub fn is_clean(&self) -> bool {
-        self.not_told.is_empty()
+        self.refused.is_none()
+            && self.not_told.is_empty()
             && self.failed.is_empty()
             && self.open_sessions == 0
             && self.net.is_none()
@@ -53,6 +60,9 @@ impl Stopped {
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = self.refused {
+            return write!(f, "goes down in the background: {reason}");
+        }
         let list = |names: &[ServiceName]| {
             names
                 .iter()
@@ -79,8 +89,61 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// Takes a server down within about `timeout`.
+/// Takes a server down within about `timeout`. Inside a machine, which may not wait, another thread does it.
 pub(super) fn stop(parts: Parts, timeout: Duration) -> Stopped {
+    if this_machine::id().is_none() {
+        return take_down(parts, timeout);
+    }
+    tracing::warn!("a server is stopped inside a machine: it goes down in the background");
+    let (give, take) = mpsc::sync_channel(1);
+    let goes_down = thread::Builder::new()
+        .name("d3-stop".to_owned())
+        .spawn(move || {
+            // Who gives the parts away does so at once.
+            let Ok(parts) = take.recv() else { return };
+            let stopped = take_down(parts, timeout);
+            if stopped.is_clean() {
+                tracing::info!(%stopped, "the server has gone down");
+            } else {
+                tracing::warn!(%stopped, "the server has gone down");
+            }
+        });
+    match goes_down {
+        // There is room for one, and this is the one.
+        Ok(_detached) => drop(give.send(parts)),
+        Err(error) => {
+            tracing::error!(%error, "no thread takes the server down: it is only told to end");
+            tell_all(parts);
+        }
+    }
+    Stopped {
+        refused: Some(WaitError::InsideMachine),
+        ..Stopped::default()
+    }
+}
+
+/// The way down by messages alone, for want of a thread that could wait. A send inside a machine does not wait.
+fn tell_all(parts: Parts) {
+    let coordinators = parts.coordinators.iter().map(CoordinatorInfo::sender);
+    let components = parts.components.iter().map(ComponentInfo::sender);
+    for sender in coordinators.chain(components) {
+        // One that has ended needs no telling.
+        let _ = sender.send(ComponentCmd::Stop);
+    }
+    for context in &parts.contexts {
+        context.unbind();
+    }
+    let Parts {
+        runtime, network, ..
+    } = parts;
+    // The last handle of the net has it flush and end. That of the runtime would end machines that have not read their Stop yet,
+    // as nobody waits for them here: so it is kept for ever, and with it a few idle threads.
+    drop(network);
+    mem::forget(runtime);
+}
+
+/// The way down, step by step. It waits.
+fn take_down(parts: Parts, timeout: Duration) -> Stopped {
     let begun = Instant::now();
     let left = || timeout.saturating_sub(begun.elapsed());
     let mut stopped = Stopped::default();
@@ -108,7 +171,7 @@ pub(super) fn stop(parts: Parts, timeout: Duration) -> Stopped {
     }
     stopped.net = stop_net(parts.network.clone(), left() * 3 / 4).err();
     for context in &parts.contexts {
-        if !context.sessions().wait_empty(left() / 2) {
+        if context.sessions().wait_empty(left() / 2).is_err() {
             stopped.open_sessions += context.sessions().len();
         }
     }
@@ -149,3 +212,7 @@ fn stop_net(network: Network, patience: Duration) -> Result<(), String> {
 fn tell(sender: &ComponentSender, patience: Duration) -> bool {
     sender.send_timeout(ComponentCmd::Stop, patience).is_ok()
 }
+
+#[cfg(test)]
+#[path = "stop_tests.rs"]
+mod tests;

@@ -36,7 +36,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use d3_net::{Bytes, CloseReason, NetCmd, NetConnId, NetSender};
-use d3_runtime::{EndReason, MachineHandle, MachineImpl, SendError, Sender, this_machine};
+use d3_runtime::{
+    EndReason, MachineHandle, MachineImpl, SendError, Sender, WaitError, this_machine,
+};
 
 use crate::{ServiceName, SessionId};
 use table::Table;
@@ -180,9 +182,12 @@ impl Sessions {
         self.0.watch(watcher);
     }
 
-    /// Waits until no session is open. `false` if one still is after `timeout`, and at once inside
+    /// Waits until no session is open.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`] if one still is after `timeout`; [`WaitError::InsideMachine`], at once, if one is and the caller is
     /// a machine, which must not wait.
-    pub fn wait_empty(&self, timeout: Duration) -> bool {
+    pub fn wait_empty(&self, timeout: Duration) -> Result<(), WaitError> {
         self.0.wait_empty(timeout)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use d3_net::{CloseReason, NetCmd, NetSender};
-use d3_runtime::{MachineHandle, Sender, this_machine};
+use d3_runtime::{MachineHandle, Sender, WaitError, this_machine};
 
 use super::{SessionCmd, SessionEnd, SessionInfo};
 use crate::{ServiceName, SessionId};
@@ -123,20 +123,23 @@ impl Table {
         list
     }
 
-    pub(super) fn wait_empty(&self, timeout: Duration) -> bool {
+    pub(super) fn wait_empty(&self, timeout: Duration) -> Result<(), WaitError> {
         let inside = this_machine::id().is_some();
         let deadline = Instant::now().checked_add(timeout);
         let mut inner = self.lock();
         loop {
             if inner.open.is_empty() {
-                return true;
+                return Ok(());
+            }
+            if inside {
+                return Err(WaitError::InsideMachine);
             }
             let left = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => timeout,
             };
-            if inside || left.is_zero() {
-                return false;
+            if left.is_zero() {
+                return Err(WaitError::Timeout);
             }
             inner = self
                 .emptied

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use d3_net::{CloseReason, NetCmd, NetConnId, NetSender};
-use d3_runtime::{MachineMut, Receiver, Runtime, Sender, this_machine};
+use d3_runtime::{MachineMut, Receiver, Runtime, Sender, WaitError, this_machine};
 
 use super::*;
 
@@ -112,11 +112,11 @@ fn sessions_can_be_ended_from_outside() {
         sessions.list().iter().map(|it| it.id).collect::<Vec<_>>(),
         [first.id(), second.id(), third.id()]
     );
-    assert!(!sessions.wait_empty(Duration::ZERO));
+    assert_eq!(sessions.wait_empty(Duration::ZERO), Err(WaitError::Timeout));
     assert!(sessions.end(second.id()) && !sessions.end(second.id()));
     assert_closed(&commands, 2, CloseReason::Flush);
     sessions.end_all();
-    assert!(sessions.wait_empty(Duration::ZERO));
+    assert_eq!(sessions.wait_empty(Duration::ZERO), Ok(()));
     assert_eq!(sessions.total(), 3);
 }
 
@@ -128,7 +128,7 @@ fn the_wait_for_the_last_session_is_woken() {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| sessions.wait_empty(PATIENCE));
         drop(session);
-        assert!(waits.join().unwrap());
+        assert_eq!(waits.join().unwrap(), Ok(()));
     });
     assert!(begun.elapsed() < PATIENCE, "the timeout ended the wait");
 }
@@ -139,7 +139,7 @@ fn a_connector_that_panics_has_its_connection_cut() {
     let (sessions, net, commands) = table();
     let connector: Sender<Do> = runtime.connect_mut(Holder(open(&sessions, &net, 1)));
     connector.send(Do::Panic).unwrap();
-    assert!(sessions.wait_empty(PATIENCE));
+    assert_eq!(sessions.wait_empty(PATIENCE), Ok(()));
     assert_closed(&commands, 1, CloseReason::Abort);
     runtime.shutdown(PATIENCE);
 }
@@ -154,7 +154,7 @@ fn a_member_that_stops_takes_the_attached_along() {
     let attached: Sender<Do> = runtime.connect_mut(Holder(()));
     assert!(session.attach(attached.handle()));
     member.send(Do::Stop).unwrap();
-    assert!(sessions.wait_empty(PATIENCE));
+    assert_eq!(sessions.wait_empty(PATIENCE), Ok(()));
     assert_closed(&commands, 1, CloseReason::Flush);
     attached.handle().wait(PATIENCE).unwrap();
     // Who comes late is stopped at once.
@@ -195,5 +195,5 @@ fn a_session_inside_a_shut_down_runtime_is_let_go() {
     let (sessions, net, _commands) = table();
     let _connector: Sender<Do> = runtime.connect_mut(Holder(open(&sessions, &net, 1)));
     runtime.shutdown(PATIENCE);
-    assert!(sessions.wait_empty(PATIENCE));
+    assert_eq!(sessions.wait_empty(PATIENCE), Ok(()));
 }

@@ -1,6 +1,6 @@
 //! From a node to a value of the type that a key takes, or an error that says what was expected.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::SettingsError;
@@ -186,22 +186,13 @@ pub(crate) fn texts(node: &Node, path: &str) -> Result<Vec<String>, SettingsErro
     }
 }
 
-/// `host:port`, `1.2.3.4:80` or `[::1]:80`. A host's name is looked up here, once.
+/// `host:port`, `1.2.3.4:80` or `[::1]:80`. A host's name is looked up here, once, but not inside a machine, which
+/// may not wait for that.
 pub(crate) fn address(node: &Node, path: &str) -> Result<SocketAddr, SettingsError> {
     let text = text(node, path)?.trim();
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let problem = match text.to_socket_addrs() {
-        Ok(mut found) => match found.next() {
-            Some(address) => return Ok(address),
-            None => "the name has no address".to_owned(),
-        },
-        Err(error) => error.to_string(),
-    };
-    Err(bad(
-        node,
-        path,
-        format!("expected an address such as 127.0.0.1:9000, found {text:?} ({problem})"),
-    ))
+    d3_net::resolve(text).map_err(|problem| {
+        let problem =
+            format!("expected an address such as 127.0.0.1:9000, found {text:?} ({problem})");
+        bad(node, path, problem)
+    })
 }

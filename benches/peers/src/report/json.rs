@@ -60,6 +60,19 @@ fn render_row(results: &Results, row: Row) -> Value {
 fn render_cell(results: &Results, row: Row, contender: Contender) -> Value {
     let cell = results.cell(row, contender);
     let target = row.workload.target(row.index, contender);
+    let beside: Vec<_> = row
+        .workload
+        .targets_beside(row.index, contender)
+        .iter()
+        .map(|(peer, target)| {
+            json!({
+                "peer": peer.to_string(),
+                "found": results.ratio(row, contender, *peer),
+                "must": target.must,
+                "reach": target.reach,
+            })
+        })
+        .collect();
     json!({
         "median": cell.as_ref().map(|cell| cell.median),
         "least": cell.as_ref().map(|cell| cell.least),
@@ -68,6 +81,7 @@ fn render_cell(results: &Results, row: Row, contender: Contender) -> Value {
         "d3_is_better_by": results.ratio(row, Contender::D3, contender),
         "must": target.map(|target| target.must),
         "reach": target.map(|target| target.reach),
+        "beside_peers": beside,
         "note": results.note(row.workload, contender),
     })
 }

@@ -41,7 +41,7 @@ pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> Strin
     for line in panels.chunks(COLUMNS) {
         for (column, (row, bars)) in line.iter().enumerate() {
             let left = GAP + column * (PANEL_WIDTH + GAP);
-            panel(&mut body, (left, top), *row, bars);
+            panel(&mut body, results, (left, top), *row, bars);
         }
         let bars = line.iter().map(|(_, bars)| bars.len()).max().unwrap_or(0);
         top += TITLE_HEIGHT + bars * BAR_PITCH + GAP;
@@ -82,7 +82,13 @@ fn bars(results: &Results, row: Row) -> Vec<Bar> {
         .collect()
 }
 
-fn panel(text: &mut String, (left, top): (usize, usize), row: Row, bars: &[Bar]) {
+fn panel(
+    text: &mut String,
+    results: &Results,
+    (left, top): (usize, usize),
+    row: Row,
+    bars: &[Bar],
+) {
     let direction = if row.metric.more_is_better {
         "more is better"
     } else {
@@ -108,6 +114,11 @@ fn panel(text: &mut String, (left, top): (usize, usize), row: Row, bars: &[Bar])
         bar(text, (begin, top), *contender, cell, scale);
         if let Some(target) = row.workload.target(row.index, *contender) {
             target_line(text, (begin, top), target.must * scale);
+        }
+        for (peer, target) in row.workload.targets_beside(row.index, *contender) {
+            if let Some(theirs) = results.cell(row, *peer) {
+                target_line(text, (begin, top), target.must * theirs.median * scale);
+            }
         }
     }
 }

@@ -111,6 +111,7 @@ fn targets(results: &Results) -> String {
     for row in results.rows() {
         for contender in results.contenders() {
             lines.extend(target(results, row, contender));
+            lines.extend(targets_beside(results, row, contender));
         }
     }
     if lines.len() == 1 {
@@ -126,13 +127,11 @@ fn target(results: &Results, row: Row, contender: Contender) -> Option<Vec<Strin
         .best_peer(row)
         .and_then(|best| results.ratio(row, contender, best))
         .is_some_and(|ratio| ratio < 1.0);
-    let mut verdict = if row.metric.reaches(found, target.reach) {
-        "reached".to_owned()
-    } else if row.metric.reaches(found, target.must) {
-        "must".to_owned()
-    } else {
-        "MISSED".to_owned()
-    };
+    let mut verdict = verdict(
+        row.metric.reaches(found, target.must),
+        row.metric.reaches(found, target.reach),
+    )
+    .to_owned();
     if below_a_peer {
         verdict.push_str(", BELOW A PEER");
     }
@@ -145,6 +144,32 @@ fn target(results: &Results, row: Row, contender: Contender) -> Option<Vec<Strin
         figure(target.reach),
         verdict,
     ])
+}
+
+/// The targets that are ratios to peers of the same sitting.
+fn targets_beside(results: &Results, row: Row, contender: Contender) -> Vec<Vec<String>> {
+    let targets = row.workload.targets_beside(row.index, contender);
+    let lines = targets.iter().filter_map(|(peer, target)| {
+        let found = results.ratio(row, contender, *peer)?;
+        Some(vec![
+            row.metric.title.to_owned(),
+            contender.to_string(),
+            format!("× {peer}"),
+            figure(found),
+            figure(target.must),
+            figure(target.reach),
+            verdict(found >= target.must, found >= target.reach).to_owned(),
+        ])
+    });
+    lines.collect()
+}
+
+fn verdict(must: bool, reach: bool) -> &'static str {
+    match (must, reach) {
+        (_, true) => "reached",
+        (true, false) => "must",
+        (false, false) => "MISSED",
+    }
 }
 
 /// What is to be said beside the figures; empty if there is nothing.
