@@ -360,7 +360,7 @@ fn model_two_mailboxes() {
 /// A push to each mailbox of a machine that is about to rest: whoever comes late wakes it.
 #[test]
 fn model_two_mailboxes_and_rest() {
-    model("cell/two_mailboxes_and_rest", Some(3), || {
+    model("cell/two_mailboxes_and_rest", Some(2), || {
         let two = Two::new(4, false);
         let memory = two.reference();
         let senders = [two.a.clone(), two.b.clone()].map(|sender| {
@@ -568,12 +568,12 @@ fn ring(through_first: bool) {
 
 #[test]
 fn model_ring_through_ports() {
-    model("cell/ring_through_ports", Some(3), || ring(false));
+    model("cell/ring_through_ports", Some(2), || ring(false));
 }
 
 #[test]
 fn model_ring_through_port_and_first() {
-    model("cell/ring_through_port_and_first", Some(3), || ring(true));
+    model("cell/ring_through_port_and_first", Some(2), || ring(true));
 }
 
 /// A machine that lingers, and rests in the end, against a push to its port and a report, which schedule nobody and use the same bit:
