@@ -107,7 +107,9 @@ fn an_old_answer_is_seen() {
 #[test]
 fn an_answer_too_many_is_seen() {
     let error = with_answer(|message| [message, message].concat());
-    assert!(matches!(error, EchoError::TooMany { .. }), "{error}");
+    // The second may be read after the next message was sent: then it is the wrong one.
+    let seen = matches!(error, EchoError::TooMany { .. } | EchoError::Wrong { .. });
+    assert!(seen, "{error}");
 }
 
 #[test]
