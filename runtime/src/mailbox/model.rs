@@ -243,8 +243,12 @@ fn model_two_at_the_border() {
         let mailbox = Mailbox::new(UNBOUNDED);
         mailbox.push(0, 0, Bound::Capacity);
         mailbox.push(0, 1, Bound::Capacity);
-        let a = spawn(&mailbox, |mailbox| assert!(mailbox.push(1, 0, Bound::Capacity)));
-        let b = spawn(&mailbox, |mailbox| assert!(mailbox.push(2, 0, Bound::Capacity)));
+        let a = spawn(&mailbox, |mailbox| {
+            assert!(mailbox.push(1, 0, Bound::Capacity))
+        });
+        let b = spawn(&mailbox, |mailbox| {
+            assert!(mailbox.push(2, 0, Bound::Capacity))
+        });
         mailbox.consume();
         mailbox.finish([a, b]);
         mailbox.assert_all_received();
