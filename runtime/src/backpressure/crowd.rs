@@ -44,10 +44,12 @@ impl Crowd {
             return self.at_once.saturating_sub(self.resumed);
         }
         // Who came while nobody had been resumed came for the first time, and says nothing.
-        if self.resumed > 0 && self.came_back > self.resumed / 2 {
-            self.at_once = (self.resumed / 2).max(1);
-        } else if self.resumed > 0 {
-            self.at_once = self.at_once.saturating_mul(2);
+        if self.resumed > 0 {
+            self.at_once = if self.came_back > self.resumed / 2 {
+                (self.resumed / 2).max(1)
+            } else {
+                self.at_once.saturating_mul(2)
+            };
         }
         (self.resumed, self.came_back) = (0, 0);
         self.at_once

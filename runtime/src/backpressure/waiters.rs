@@ -239,7 +239,7 @@ impl Released {
         if won == Resumed::Won {
             let side = header.side();
             match side.edge.take() {
-                Some(edge) if !edge.vtable.is_machine && !edge.vtable.is_port => {
+                Some(edge) if !edge.vtable.is_machine => {
                     *lock(&side.promised_by) = Some(edge);
                 }
                 edge => self.edges.extend(edge),

@@ -92,7 +92,7 @@ macro_rules! connect_several {
             /// Connects the machine: a sender for each of its instruction sets, in the order in which it accepts them.
             ///
             /// # Errors
-            /// [`BuildError::ZeroCapacity`], or [`BuildError::Stopped`] if the runtime has ended. The machine is dropped then.
+            /// [`BuildError::ZeroCapacity`] or [`BuildError::CapacityTooLarge`], or [`BuildError::Stopped`] if the runtime has ended. The machine is dropped then.
             pub fn try_connect(self) -> Result<(Sender<$first>, $(Sender<$set>),+), BuildError> {
                 let capacity = self.checked_instructions()?;
                 self.enter_all(capacity).ok_or(BuildError::Stopped)

@@ -3,7 +3,7 @@
 //! The ready mark stands beside its value: a consumer that runs close behind a producer on another core fetches one line for
 //! both, and slots of one line that are written at once move at once.
 //!
-//! Invariants (the numbers are cited by the SAFETY lines of this file and of `queue.rs`):
+//! Invariants (the numbers are cited by the SAFETY lines of this file and of `queue/`):
 //!
 //! 1. A block is reached by producers only through the tail block of a mailbox, between a claim that succeeded and the
 //!    ready mark of the claimed slot; by the consumer through its head block and the `next` chain.
