@@ -1,19 +1,13 @@
 //! Full mailboxes in awkward company.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, bounded, this_machine};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn runtime(workers: usize) -> Runtime {
-    Runtime::builder()
-        .workers(workers)
-        .build()
-        .expect("a few threads can be had")
-}
+use common::{PATIENCE, runtime};
 
 #[derive(MachineImpl)]
 enum Cmd {

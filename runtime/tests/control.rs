@@ -1,11 +1,13 @@
 //! The control lane, seen from outside.
 
+mod common;
+
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use d3_runtime::{MachineImpl, Runtime};
+use d3_runtime::MachineImpl;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use common::{PATIENCE, runtime};
 
 #[derive(MachineImpl)]
 enum Cmd {
@@ -15,10 +17,7 @@ enum Cmd {
 /// A post that comes while the machine is inside `receive` is served when it returns, and the machine rests afterwards.
 #[test]
 fn a_post_during_an_activation_is_served() {
-    let runtime = Runtime::builder()
-        .workers(1)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(1);
     let (entered, is_inside) = channel();
     let (release, may_go) = channel::<()>();
     let may_go = std::sync::Mutex::new(may_go);
@@ -56,10 +55,7 @@ fn a_post_during_an_activation_is_served() {
 /// Each machine reports itself once, also when it is at rest.
 #[test]
 fn every_machine_reports() {
-    let runtime = Runtime::builder()
-        .workers(2)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(2);
     let senders: Vec<_> = (0..100).map(|_| runtime.connect(|_: Cmd| ()).1).collect();
     let mut ids: Vec<_> = runtime
         .machine_reports(PATIENCE)

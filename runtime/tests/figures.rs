@@ -1,12 +1,13 @@
 //! What the statistics say of workers and of memory.
 
+mod common;
+
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant};
 
-use d3_runtime::{MachineImpl, MachineMut, Runtime};
+use d3_runtime::{MachineImpl, MachineMut};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use common::{PATIENCE, runtime, wait_until};
 
 #[derive(MachineImpl)]
 enum Do {
@@ -36,18 +37,9 @@ impl MachineMut<Other> for Machine {
     fn receive(&mut self, _: Other) {}
 }
 
-#[track_caller]
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn cells_are_counted_until_nobody_refers_to_them() {
-    let runtime = Runtime::builder().workers(2).build().expect("two threads");
+    let runtime = runtime(2);
     let cells = || runtime.stats().cells;
     assert_eq!(cells(), 0);
     let connect = || runtime.machine(Machine).accepts::<Do>().connect();
@@ -82,7 +74,7 @@ fn cells_are_counted_until_nobody_refers_to_them() {
 
 #[test]
 fn wakes_are_counted_by_who_was_woken() {
-    let runtime = Runtime::builder().workers(1).build().expect("one thread");
+    let runtime = runtime(1);
     let sender = runtime.machine(Machine).accepts::<Do>().connect();
     let mut sent = 0;
     // Not each one: a worker that is about to sleep finds some by itself.
@@ -102,7 +94,7 @@ fn wakes_are_counted_by_who_was_woken() {
 
 #[test]
 fn a_worker_says_what_it_is_at() {
-    let runtime = Runtime::builder().workers(1).build().expect("one thread");
+    let runtime = runtime(1);
     let (open, gate) = sync_channel(1);
     let busy = runtime.machine(Machine).accepts::<Do>().connect();
     runtime.wait_idle(PATIENCE).expect("nothing to do");
@@ -138,7 +130,7 @@ impl MachineMut<Do> for Feeder {
 
 #[test]
 fn what_waits_behind_a_long_receive_is_seen() {
-    let runtime = Runtime::builder().workers(1).build().expect("one thread");
+    let runtime = runtime(1);
     let others: Vec<_> = (0..5)
         .map(|_| runtime.machine(Machine).accepts::<Do>().connect())
         .collect();

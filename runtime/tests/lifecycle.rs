@@ -1,30 +1,17 @@
 //! Ends: their reasons, who waits for them, and what is left behind.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use d3_runtime::{
     CoreStatsMessage, EndReason, Machine, MachineImpl, Runtime, WaitError, this_machine,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn runtime(workers: usize) -> Runtime {
-    Runtime::builder()
-        .workers(workers)
-        .build()
-        .expect("a few threads can be had")
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
+use common::{PATIENCE, runtime, wait_until};
 
 #[derive(MachineImpl)]
 enum A {

@@ -1,20 +1,13 @@
 //! A channel whose receiver reads a little and then goes away to do something else.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use d3_runtime::{EndReason, MachineImpl, Runtime, Sender, TryRecvError, TrySendError, bounded};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
+use common::{PATIENCE, runtime, wait_until};
 
 /// Each instruction that is received makes room at once, however large the channel.
 #[test]
@@ -68,10 +61,7 @@ fn filler(runtime: &Runtime, counted: &Arc<AtomicUsize>) -> Sender<Cmd> {
 /// A machine that filled a channel up to its bound, and not beyond, is not parked: nobody may come to read.
 #[test]
 fn a_machine_waits_only_where_there_is_no_room() {
-    let runtime = Runtime::builder()
-        .workers(2)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(2);
     let (sender, receiver) = bounded(8);
     let counted = Arc::default();
     let machine = filler(&runtime, &counted);
@@ -86,10 +76,7 @@ fn a_machine_waits_only_where_there_is_no_room() {
 /// Machines that are parked on a channel go on when its last sender is gone and everything was read.
 #[test]
 fn parked_machines_go_on_when_the_channel_has_no_sender() {
-    let runtime = Runtime::builder()
-        .workers(2)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(2);
     let (sender, receiver) = bounded(1);
     let counted = Arc::default();
     let machines: Vec<_> = (0..4).map(|_| filler(&runtime, &counted)).collect();
@@ -109,10 +96,7 @@ fn parked_machines_go_on_when_the_channel_has_no_sender() {
 #[test]
 fn a_promise_that_is_not_used_is_passed_on() {
     const CROWD: usize = 20;
-    let runtime = Runtime::builder()
-        .workers(2)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(2);
     for capacity in [1, 2, 7] {
         let (sender, receiver) = bounded(capacity);
         let counted = Arc::default();
@@ -141,10 +125,7 @@ fn a_promise_that_is_not_used_is_passed_on() {
 /// the channel already, and the reader may not come by again.
 #[test]
 fn a_thread_behind_parked_machines_gets_the_room_that_is_there() {
-    let runtime = Runtime::builder()
-        .workers(2)
-        .build()
-        .expect("two threads can be had");
+    let runtime = runtime(2);
     let (sender, receiver) = bounded(2);
     let counted = Arc::default();
     let machines: Vec<_> = (0..2).map(|_| filler(&runtime, &counted)).collect();

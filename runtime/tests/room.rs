@@ -1,12 +1,14 @@
 //! When room is made known: to those who wait, and to those who do not.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use common::{PATIENCE, runtime};
 
 fn holds_in_time(condition: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
@@ -102,7 +104,7 @@ impl MachineMut<ToMember> for Member {
 fn room_before_a_long_receive_is_for_all_who_wait() {
     const CAPACITY: usize = 64;
     const MEMBERS: usize = 20;
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = runtime(2);
     let (first, second) = (Arc::<Gate>::default(), Arc::<Gate>::default());
     let _open = OpenAtLast(vec![Arc::clone(&first), Arc::clone(&second)]);
     let sink = connect_mut(&runtime, Sink, CAPACITY);

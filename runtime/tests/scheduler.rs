@@ -1,5 +1,7 @@
 //! Machines that linger, queues behind long receives, and whom the workers wake: what is easily forgotten is still run.
 
+mod common;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,20 +10,7 @@ use std::time::{Duration, Instant};
 
 use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, WeakSender};
 
-const PATIENCE: Duration = Duration::from_secs(match option_env!("D3_TEST_PATIENCE_S") {
-    Some(seconds) => match u64::from_str_radix(seconds, 10) {
-        Ok(seconds) => seconds,
-        Err(_) => panic!("D3_TEST_PATIENCE_S is a number of seconds"),
-    },
-    None => 60,
-});
-
-fn runtime(workers: usize) -> Runtime {
-    Runtime::builder()
-        .workers(workers)
-        .build()
-        .expect("a few threads can be had")
-}
+use common::{PATIENCE, runtime, wait_until};
 
 const SHORT_SLICE: Duration = Duration::from_millis(1);
 
@@ -31,14 +20,6 @@ fn runtime_with_short_slices(workers: usize) -> Runtime {
         .time_slice(SHORT_SLICE)
         .build()
         .expect("a few threads can be had")
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// Keeps a worker busy for about so long, on the clock.

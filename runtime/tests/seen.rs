@@ -2,48 +2,14 @@
 //!
 //! A binary of its own, with one test that listens to the log of the whole process.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+mod common;
+
 use std::time::Duration;
 
-use d3_runtime::{MachineImpl, MachineMut, Runtime, SendError, Sender, bounded};
-use tracing::field::{Field, Visit};
-use tracing::span;
+use d3_runtime::{MachineImpl, MachineMut, SendError, Sender, bounded};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Keeps the text of each event at level WARN.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<String>>>);
-
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push_str(&format!("{field}={value:?} "));
-    }
-}
-
-impl tracing::Subscriber for Listener {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(text.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
+use common::log::listener;
+use common::{Gate, PATIENCE, info_of, runtime, wait_until};
 
 #[derive(MachineImpl)]
 enum Fill {
@@ -77,11 +43,11 @@ enum Item {
     Item,
 }
 
-struct Slow(Arc<Mutex<()>>);
+struct Slow(Gate);
 
 impl MachineMut<Item> for Slow {
     fn receive(&mut self, _: Item) {
-        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.0.close());
     }
 }
 
@@ -97,41 +63,27 @@ impl MachineMut<Fill> for Flood {
 
 #[test]
 fn lengths_overflows_and_the_hard_limit() {
-    let listener = Listener::default();
-    tracing::subscriber::set_global_default(listener.clone()).expect("the only one");
-    let runtime = Runtime::builder().workers(2).build().expect("two threads");
+    let listener = listener();
+    let runtime = runtime(2);
 
     // Lengths: 12 instructions into a mailbox of 4, whose machine is held up in the first one.
-    let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock().expect("nobody panicked");
+    let gate = Gate::default();
+    let closed = gate.close();
     let slow = runtime
-        .machine(Slow(Arc::clone(&gate)))
+        .machine(Slow(gate.clone()))
         .capacity(4)
-        .name("slow")
         .accepts::<Item>()
         .connect();
     let flood = runtime.connect_mut(Flood(slow.clone()));
     flood.send(Fill::With(12)).expect("it lives");
-    let parked = || runtime.machines().into_iter().any(|machine| machine.parked);
-    let begun = std::time::Instant::now();
-    while !parked() {
-        assert!(begun.elapsed() < PATIENCE, "the flood is parked");
-        std::thread::yield_now();
-    }
+    wait_until("the flood is parked", || info_of(&runtime, &flood).parked);
     drop(closed);
     runtime.wait_idle(PATIENCE).expect("all is read");
-    let machines = runtime.machines();
-    let slow_info = machines
-        .iter()
-        .find(|machine| machine.name.as_deref() == Some("slow"))
-        .expect("it lives");
+    let slow_info = info_of(&runtime, &slow);
     // One may have been read before the next came.
     assert!((11..=12).contains(&slow_info.high_water), "{slow_info:?}");
     assert!((7..=8).contains(&slow_info.overflows), "{slow_info:?}");
-    let flood_info = machines
-        .iter()
-        .find(|machine| machine.id == flood.id())
-        .expect("it lives");
+    let flood_info = info_of(&runtime, &flood);
     assert_eq!((flood_info.parks, flood_info.overflows), (1, 0));
     assert!(flood_info.parked_for > Duration::ZERO);
 
@@ -152,15 +104,7 @@ fn lengths_overflows_and_the_hard_limit() {
         count > 1_000,
         "a generous multiple of the capacity: {count}"
     );
-    let events = || {
-        let events = listener.0.lock().unwrap_or_else(PoisonError::into_inner);
-        events
-            .iter()
-            .filter(|text| text.contains("hard limit"))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    let told = events();
+    let told = listener.told("hard limit");
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("the filler"), "{told:?}");
     assert!(told[0].contains(&to.id().to_string()), "{told:?}");

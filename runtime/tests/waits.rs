@@ -1,48 +1,17 @@
 //! Who waits for room is seen from outside: machines, threads and futures, at each mailbox, and for how long.
 
-use std::fmt;
+mod common;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use d3_runtime::{
-    MachineImpl, MachineInfo, MachineMut, MailboxInfo, Runtime, SendFuture, Sender, TrySendError,
-    bounded,
-};
-use tracing::field::{Field, Visit};
-use tracing::span;
+use d3_runtime::{MachineImpl, MachineMut, MailboxInfo, SendFuture, Sender, TrySendError, bounded};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-fn runtime() -> Runtime {
-    Runtime::builder().workers(2).build().expect("two threads")
-}
-
-fn info_of(runtime: &Runtime, sender: &Sender<impl Send + 'static>) -> MachineInfo {
-    let machines = runtime.machines();
-    let this = machines.into_iter().find(|info| info.id == sender.id());
-    this.expect("it lives")
-}
-
-/// Holds a machine up while it is locked.
-#[derive(Clone, Default)]
-struct Gate(Arc<Mutex<()>>);
-
-impl Gate {
-    fn close(&self) -> MutexGuard<'_, ()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use common::log::listener;
+use common::{Gate, PATIENCE, info_of, runtime, wait_until};
 
 #[derive(MachineImpl)]
 enum First {
@@ -82,7 +51,7 @@ fn poll_once<P: Send + 'static>(future: &mut SendFuture<P>) -> bool {
 
 #[test]
 fn threads_and_futures_that_wait_are_counted() {
-    let runtime = runtime();
+    let runtime = runtime(2);
     let gate = Gate::default();
     let closed = gate.close();
     let sender = runtime
@@ -164,7 +133,7 @@ impl MachineMut<Flood> for Source {
 /// Each mailbox of a machine has figures of its own, and the machine has their sums.
 #[test]
 fn each_mailbox_of_a_machine_is_seen() {
-    let runtime = runtime();
+    let runtime = runtime(2);
     let gate = Gate::default();
     let closed = gate.close();
     let (first, second) = runtime
@@ -226,7 +195,7 @@ enum Fan {
 /// One `receive` may overfill many mailboxes: each of them counts what it took beyond its capacity, whichever was met first.
 #[test]
 fn overflows_are_counted_at_each_full_receiver() {
-    let runtime = runtime();
+    let runtime = runtime(2);
     let (_, fan) = runtime.connect(|Fan::Out(targets): Fan| {
         for n in 0..3 {
             for target in &targets {
@@ -253,7 +222,7 @@ fn overflows_are_counted_at_each_full_receiver() {
 /// A ring through a thread or a task cannot be seen, but the machine that waits for one can, and for how long it has.
 #[test]
 fn a_machine_that_waits_for_a_thread_is_named() {
-    let runtime = runtime();
+    let runtime = runtime(2);
     let (items, unread) = bounded(1);
     let source = runtime
         .machine(Source(items))
@@ -277,53 +246,12 @@ fn a_machine_that_waits_for_a_thread_is_named() {
     assert_eq!(unread.info().parked, 0);
 }
 
-/// Keeps the text of each event at level WARN.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<String>>>);
-
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push_str(&format!("{field}={value:?} "));
-    }
-}
-
-impl tracing::Subscriber for Listener {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push(text.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// The one listener of this process, for the tests that look for a text of their own.
-fn listener() -> &'static Listener {
-    static LISTENER: OnceLock<Listener> = OnceLock::new();
-    LISTENER.get_or_init(|| {
-        let listener = Listener::default();
-        tracing::subscriber::set_global_default(listener.clone()).expect("the only one");
-        listener
-    })
-}
-
 /// An event names the mailbox for whose room a thread has waited long: one for all who wait there, and not again at once.
 #[test]
 fn a_thread_that_waits_long_is_told_of() {
     const THREADS: usize = 20;
     let listener = listener();
-    let runtime = runtime();
+    let runtime = runtime(2);
     let gate = Gate::default();
     let closed = gate.close();
     let slow = runtime
@@ -347,11 +275,7 @@ fn a_thread_that_waits_long_is_told_of() {
             })
         })
         .collect();
-    let told = || {
-        let events = listener.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = events.iter().filter(|text| text.contains("the slow one"));
-        ours.cloned().collect::<Vec<_>>()
-    };
+    let told = || listener.told("the slow one");
     wait_until("it is told", || !told().is_empty());
     // All of them have come to the moment at which they would tell.
     wait_until("all have waited long", || {
@@ -378,7 +302,7 @@ fn a_callback_is_called_once_there_is_room() {
             to.expect("called once").send("room").expect("it is read");
         }
     }
-    let runtime = runtime();
+    let runtime = runtime(2);
     let gate = Gate::default();
     let closed = gate.close();
     let sender = runtime
