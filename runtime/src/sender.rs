@@ -10,7 +10,7 @@ use crate::cell::{MailboxCell, MemRef, cell_of};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::handle::MachineHandle;
 use crate::id::MachineId;
-use crate::mailbox::{Bound, Refused, UNBOUNDED, word};
+use crate::mailbox::{Bound, Claim, Refused, UNBOUNDED, word};
 use crate::scheduler::{self, Phase};
 use crate::stats::MailboxInfo;
 use crate::sync::Ordering;
@@ -135,86 +135,84 @@ impl<P: Send + 'static> Sender<P> {
     /// # Errors
     /// [`SendError::Disconnected`] if the machine has ended or the runtime takes nothing from outside any more;
     /// [`SendError::Limit`] if a machine sends and the mailbox holds its hard limit. The instruction comes back.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, instruction: P) -> Result<(), SendError<P>> {
-        let mut instruction = Some(instruction);
-        if self.send_within(&mut instruction) {
-            return Ok(());
-        }
-        self.send_slowly(instruction)
-    }
-
-    /// The send that meets nothing in its way; false: the instruction is still there.
-    #[inline]
-    fn send_within(&self, instruction: &mut Option<P>) -> bool {
-        if self.refused_from_here() {
-            return false;
-        }
-        let cell = self.cell();
-        match cell.queue.push_within(instruction) {
-            Some(wake) => {
-                cell.header().wake(wake);
-                true
+        match self.claim_within() {
+            Some(claim) => {
+                self.fulfil(claim, instruction);
+                Ok(())
             }
-            None => false,
+            None => self.send_slowly(instruction),
         }
     }
 
-    /// The same for all other cases. Ok(true): over the capacity.
-    fn push_slowly(&self, instruction: &mut Option<P>, bound: Bound) -> Result<bool, Refused> {
+    /// The claim that meets nothing in its way. None: it is for [`claim_slowly`](Self::claim_slowly).
+    #[inline(always)]
+    fn claim_within(&self) -> Option<Claim<P>> {
+        let takes_from_all = match self.cell().header().pool() {
+            Some(pool) => pool.phase() == Phase::Running,
+            None => !self.refused_from_here(),
+        };
+        if takes_from_all {
+            self.cell().queue.claim_within()
+        } else {
+            None
+        }
+    }
+
+    /// The same for all other cases.
+    fn claim_slowly(&self, bound: Bound) -> Result<Claim<P>, Refused> {
         if self.refused_from_here() {
             return Err(Refused::Closed);
         }
-        let cell = self.cell();
-        let pushed = cell.queue.push_slow(instruction, bound)?;
-        cell.header().wake(pushed.wake);
-        Ok(pushed.over)
+        self.cell().queue.claim_slowly(bound)
+    }
+
+    /// Delivers the instruction that a slot was claimed for.
+    #[inline]
+    fn fulfil(&self, claim: Claim<P>, instruction: P) {
+        let wake = claim.write(instruction);
+        self.cell().header().wake(wake);
     }
 
     #[cold]
-    fn send_slowly(&self, mut instruction: Option<P>) -> Result<(), SendError<P>> {
+    fn send_slowly(&self, instruction: P) -> Result<(), SendError<P>> {
         let in_machine = scheduler::in_machine();
-        let pushed = if in_machine {
+        let claimed = if in_machine {
             // It keeps its call where there is no room, and is parked afterwards.
-            self.push_beyond(&mut instruction)
+            self.claim_beyond()
         } else {
-            self.push_slowly(&mut instruction, Bound::Capacity)
+            self.claim_slowly(Bound::Capacity)
         };
-        let refused = match pushed {
-            Ok(over) => {
+        match claimed {
+            Ok(claim) => {
+                let over = claim.over;
+                self.fulfil(claim, instruction);
                 if over {
                     scheduler::note(self.cell().header());
                 }
-                return Ok(());
+                Ok(())
             }
-            Err(refused) => refused,
-        };
-        let Some(back) = instruction else {
-            unreachable!("a refused instruction stays where it was")
-        };
-        match refused {
-            Refused::Closed => Err(SendError::Disconnected(back)),
-            Refused::Full | Refused::Limit if in_machine => {
+            Err(Refused::Closed) => Err(SendError::Disconnected(instruction)),
+            Err(Refused::Full | Refused::Limit) if in_machine => {
                 self.tell_limit();
-                Err(SendError::Limit(back))
+                Err(SendError::Limit(instruction))
             }
-            Refused::Full | Refused::Limit => {
-                backpressure::block_on_send(SendFuture::new(self.clone(), back))
+            Err(Refused::Full | Refused::Limit) => {
+                backpressure::block_on_send(SendFuture::new(self.clone(), instruction))
             }
         }
     }
 
-    /// A machine's push, whatever the capacity. Ok(true): it was exceeded, and the machine is to be parked.
-    fn push_beyond(&self, instruction: &mut Option<P>) -> Result<bool, Refused> {
-        let cell = self.cell();
-        let hard = cell.hard_limit();
+    /// A machine's claim, whatever the capacity. One that exceeds it says so, and the machine is to be parked.
+    fn claim_beyond(&self) -> Result<Claim<P>, Refused> {
+        let hard = self.cell().hard_limit();
         if !self.refused_from_here()
-            && let Some(wake) = cell.queue.push_over(instruction, hard)
+            && let Some(claim) = self.cell().queue.claim_over(hard)
         {
-            cell.header().wake(wake);
-            return Ok(true);
+            return Ok(claim);
         }
-        self.push_slowly(instruction, Bound::Overflow(hard))
+        self.claim_slowly(Bound::Overflow(hard))
     }
 
     /// Says who met the hard limit of whom: once, until the mailbox is half as full, since a ring that multiplies instructions meets it
@@ -240,22 +238,25 @@ impl<P: Send + 'static> Sender<P> {
     /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
     #[inline]
     pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        let mut instruction = Some(instruction);
-        if self.send_within(&mut instruction) {
-            return Ok(());
+        match self.claim_within() {
+            Some(claim) => {
+                self.fulfil(claim, instruction);
+                Ok(())
+            }
+            None => self.try_send_slowly(instruction),
         }
-        self.try_send_slowly(instruction)
     }
 
     #[cold]
-    fn try_send_slowly(&self, mut instruction: Option<P>) -> Result<(), TrySendError<P>> {
-        let refused = self.push_slowly(&mut instruction, Bound::Capacity);
-        match (refused, instruction) {
-            (Err(Refused::Full), Some(back)) => Err(TrySendError::Full(back)),
-            (Err(Refused::Limit), Some(back)) => Err(TrySendError::Limit(back)),
-            (Err(Refused::Closed), Some(back)) => Err(TrySendError::Disconnected(back)),
-            // Pushed.
-            (_, _) => Ok(()),
+    fn try_send_slowly(&self, instruction: P) -> Result<(), TrySendError<P>> {
+        match self.claim_slowly(Bound::Capacity) {
+            Ok(claim) => {
+                self.fulfil(claim, instruction);
+                Ok(())
+            }
+            Err(Refused::Full) => Err(TrySendError::Full(instruction)),
+            Err(Refused::Limit) => Err(TrySendError::Limit(instruction)),
+            Err(Refused::Closed) => Err(TrySendError::Disconnected(instruction)),
         }
     }
 

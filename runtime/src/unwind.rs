@@ -12,6 +12,7 @@ use std::sync::Arc;
 ///
 /// `AssertUnwindSafe` holds because whatever the code touched is not used again: the machine ends, or the value that
 /// was being dropped is gone.
+#[inline(always)]
 pub(crate) fn user_code<R>(code: impl FnOnce() -> R) -> Result<R, Arc<str>> {
     catch_unwind(AssertUnwindSafe(code)).map_err(describe)
 }
@@ -27,6 +28,8 @@ pub(crate) fn drop_user_value<T>(value: T) -> bool {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn describe(payload: Box<dyn Any + Send>) -> Arc<str> {
     let text: Arc<str> = if let Some(text) = payload.downcast_ref::<&'static str>() {
         Arc::from(*text)

@@ -339,24 +339,23 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
                 }
             } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
             {
-                let mut instruction = Some(instruction);
-                let pushed = queue.push_slow(&mut instruction, Bound::Below(limit));
-                match (pushed, instruction) {
-                    (Err(Refused::Closed), Some(back)) => {
+                match queue.claim_slowly(Bound::Below(limit)) {
+                    Ok(claim) => {
+                        // The consumer is awake, being the caller, so nobody is owed a wake.
+                        let _ = claim.write(instruction);
                         list.waited += since.elapsed();
-                        *list.who(key) = Who::Returned(back);
                         released.wakers.push(waker);
                     }
-                    (Err(_), Some(back)) => {
+                    Err(Refused::Closed) => {
+                        list.waited += since.elapsed();
+                        *list.who(key) = Who::Returned(instruction);
+                        released.wakers.push(waker);
+                    }
+                    Err(Refused::Full | Refused::Limit) => {
                         // Machines took the room between the look and the push: the node goes to the front, being the
                         // next that is owed room.
-                        list.relink_first(key, Who::Waiting(back, waker, since));
+                        list.relink_first(key, Who::Waiting(instruction, waker, since));
                         break;
-                    }
-                    // Pushed: the consumer is awake, being the caller, so nobody is owed a wake.
-                    (_, _) => {
-                        list.waited += since.elapsed();
-                        released.wakers.push(waker);
                     }
                 }
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::backpressure::{self, ComesBy, Parked, Promise};
 use crate::id::MachineId;
-use crate::mailbox::{Popped, Rest, word};
+use crate::mailbox::{Rest, word};
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
 use crate::stats::MachineInfo;
 use crate::sync::{Ordering, lock, spin_loop};
@@ -121,23 +121,26 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         let gone = {
             let _inside = InMachine::enter(this.mailbox.header());
             let mut activation = Activation { cell: this, turn };
-            activation.run()
+            let outcome = activation.run();
+            // In here, as it may wake others: their wakers are as good as code of this machine's.
+            drop(turn.owes.take());
+            outcome
         };
         if has_noted() {
             // Noted by a destructor or a waker after the machine was done with: nobody is there to be parked for it.
             drop(take_noted());
         }
+        if let Outcome::Ended = gone {
+            // SAFETY: the token's own reference, given up once.
+            drop(unsafe { MemRef::from_raw(cell) });
+            return After::Gone;
+        }
         match gone {
-            Outcome::Gone => After::Gone,
+            Outcome::Gone | Outcome::Ended => After::Gone,
             // SAFETY: the activation kept the token.
             Outcome::Again => After::Again(unsafe { Scheduled::new(cell) }),
             // SAFETY: as above.
             Outcome::Lingers => After::Lingers(unsafe { Scheduled::new(cell) }),
-            Outcome::Ended => {
-                // SAFETY: the token's own reference, given up once.
-                drop(unsafe { MemRef::from_raw(cell) });
-                After::Gone
-            }
         }
     }
 }
@@ -175,16 +178,13 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         self.cell.mailbox.header()
     }
 
+    #[inline(always)]
     fn run(&mut self) -> Outcome {
-        match self.header().stage.get() {
-            Stage::Alive => {}
-            Stage::Fresh => {
-                if let Err(outcome) = self.connect() {
-                    return outcome;
-                }
-            }
-            Stage::Parked => return self.run_resumed(),
-            Stage::Leaving => return self.drain_rest(),
+        let stage = self.header().stage.get();
+        if stage != Stage::Alive
+            && let Some(outcome) = self.begin(stage)
+        {
+            return outcome;
         }
         let tail = self.mailbox().queue.tail();
         self.mailbox().queue.note_length(tail);
@@ -237,6 +237,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
     }
 
+    #[inline(always)]
     fn receive_some(&mut self) -> Pause {
         let cell = self.cell;
         // SAFETY: an activation holds the one run token, and the stage is Alive, so the body is there.
@@ -328,16 +329,19 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         Ok(())
     }
 
-    /// The first turn after a hold.
+    /// What comes before reading in all turns but the common one. Some: nothing is to be read in this one.
     #[cold]
-    fn run_resumed(&mut self) -> Outcome {
-        // A reference of our own: the machine may have gone elsewhere, and ended, when the promise is passed on.
-        let me = MemRef::of(self.header());
-        let _promise = Promise::of(&me);
-        match self.come_back() {
-            Some(outcome) => outcome,
-            // Its stage says Alive now.
-            None => self.run(),
+    fn begin(&mut self, stage: Stage) -> Option<Outcome> {
+        match stage {
+            Stage::Alive => None,
+            Stage::Fresh => self.connect().err(),
+            Stage::Parked => {
+                // A reference of our own: the machine may have gone elsewhere, and ended, when the promise is passed on.
+                let me = MemRef::of(self.header());
+                self.turn.owes = Promise::of(&me).map(|promise| (promise, me));
+                self.come_back()
+            }
+            Stage::Leaving => Some(self.drain_rest()),
         }
     }
 
@@ -458,41 +462,39 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
     turn: &mut Turn<'_>,
 ) -> Pause {
     let queue = &mailbox.queue;
-    let stretch = turn.stretch();
-    let mut left = stretch;
+    let first = queue.head();
+    let stretch_end = first + turn.stretch() as u64;
+    // Behind this index it is time for room.
     let stale_at = queue.stale_at().max(turn.no_room_before);
+    let until = stretch_end.min(stale_at + 1);
     let pool = turn.pool;
-    let result = unwind::user_code(|| {
+    let result = unwind::user_code(move || {
+        // SAFETY: the token makes us the consumer; what runs inside the loop beside it takes no step of the consumer's.
+        let mut reader = unsafe { queue.reader() };
         loop {
             if header.is_asked_to_end() && !reads_to_the_end(header, pool) {
                 return Pause::AskedToEnd;
             }
             // SAFETY: the token makes us the consumer.
-            match unsafe { queue.pop() } {
-                Popped::Item(instruction) => {
-                    left -= 1;
-                    body.receive(instruction);
-                }
-                Popped::Empty => return Pause::Empty,
-                Popped::Unwritten => {
-                    if waits_in_vain(mailbox) {
-                        return Pause::Unwritten;
-                    }
-                    continue;
-                }
+            match unsafe { reader.take() } {
+                Some(instruction) => body.receive(instruction),
+                None if reader.is_at_end() => return Pause::Empty,
+                None if waits_in_vain(mailbox) => return Pause::Unwritten,
+                None => continue,
             }
             if has_noted() {
                 return Pause::Noted;
             }
-            if left == 0 {
-                return Pause::Stretch;
-            }
-            if queue.head() > stale_at {
-                return Pause::Room;
+            if reader.head() >= until {
+                return if reader.head() == stretch_end {
+                    Pause::Stretch
+                } else {
+                    Pause::Room
+                };
             }
         }
     });
-    turn.used(stretch - left);
+    turn.used((queue.head() - first) as usize);
     match result {
         Ok(pause) => pause,
         Err(message) => Pause::Panicked(message),

@@ -182,27 +182,30 @@ pub(crate) unsafe fn cell_of<C>(header: NonNull<Header>) -> NonNull<C> {
 #[repr(u8)]
 pub(crate) enum EndCode {
     None = 0,
-    Stopped = 1,
-    Shutdown = 2,
-    Failed = 3,
-    Panicked = 4,
-    Partner = 5,
     /// Nobody asked: the last sender is gone.
-    NoSenders = 6,
+    NoSenders = 1,
+    Stopped = 2,
+    Shutdown = 3,
+    Failed = 4,
+    Panicked = 5,
+    Partner = 6,
 }
 
 /// Set with the code when the machine has ended: it does not change any more.
 const END_CODE_FROZEN: u8 = 0x80;
 
+/// A bit of these: somebody asked. One look at memory, as it is taken before every instruction.
+const END_CODE_ASKED: u8 = !(END_CODE_FROZEN | EndCode::NoSenders as u8);
+
 impl EndCode {
     fn from_byte(byte: u8) -> Self {
         match byte & !END_CODE_FROZEN {
-            1 => Self::Stopped,
-            2 => Self::Shutdown,
-            3 => Self::Failed,
-            4 => Self::Panicked,
-            5 => Self::Partner,
-            6 => Self::NoSenders,
+            1 => Self::NoSenders,
+            2 => Self::Stopped,
+            3 => Self::Shutdown,
+            4 => Self::Failed,
+            5 => Self::Panicked,
+            6 => Self::Partner,
             _ => Self::None,
         }
     }
@@ -375,6 +378,7 @@ impl Header {
 
     /// True once the machine has ended or will end without reading more.
     pub(crate) fn is_asked_to_end(&self) -> bool {
-        !matches!(self.end_code(), EndCode::None | EndCode::NoSenders)
+        // Acquire: as in `end_code`.
+        self.end_code.load(Ordering::Acquire) & END_CODE_ASKED != 0
     }
 }

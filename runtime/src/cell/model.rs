@@ -322,11 +322,9 @@ impl Subject {
 
     /// Puts one instruction in, beyond the capacity where need be; the consumer is awake.
     pub(crate) fn fill(&self) {
-        let pushed = self.sender.cell().queue.push(
-            &mut Some(Item::new(&self.tally)),
-            Bound::Overflow(UNBOUNDED),
-        );
-        self.header().wake(pushed.expect("open").wake);
+        let claim = self.sender.cell().queue.claim(Bound::Overflow(UNBOUNDED));
+        let wake = claim.ok().expect("open").write(Item::new(&self.tally));
+        self.header().wake(wake);
     }
 
     /// Runs the consumer. The caller has the token.

@@ -1,5 +1,7 @@
 //! One machine's turn on a worker: its budget and its time slice.
 
+use super::MemRef;
+use crate::backpressure::Promise;
 use crate::scheduler::Pool;
 use crate::stats::Counters;
 use crate::tuning::{CLOCK_FIRST_LOOK, CLOCK_FIRST_LOOK_LIGHT, CLOCK_STRIDE_MAX};
@@ -8,13 +10,18 @@ use crate::tuning::{CLOCK_FIRST_LOOK, CLOCK_FIRST_LOOK_LIGHT, CLOCK_STRIDE_MAX};
 pub(crate) struct Turn<'a> {
     pub(super) pool: &'a Pool,
     pub(super) counters: &'a Counters,
+    /// Instructions received or dropped so far, and how many there may be.
+    received: usize,
     budget: usize,
-    /// Instructions until the clock is read again, and the stride after that.
-    until_clock: usize,
+    /// With so many the clock is read again, and the stride after that.
+    clock_at: usize,
     stride: usize,
     started_ns: u64,
     /// Up to this index of the mailbox that is being read nobody thinks of making room: it was thought of, and put off.
     pub(super) no_room_before: u64,
+    /// The machine was resumed for room that it may not use: the promise goes on to the next one when the turn is over. With a reference to the
+    /// machine itself, which may have gone elsewhere by then.
+    pub(super) owes: Option<(Promise, MemRef)>,
     /// The machine may keep its token for a moment when it has read everything.
     pub(super) may_linger: bool,
     /// Its instructions proved long.
@@ -39,11 +46,13 @@ impl<'a> Turn<'a> {
         Self {
             pool,
             counters,
+            received: 0,
             budget: pool.config.budget,
-            until_clock: first_look,
+            clock_at: first_look,
             stride: first_look / 2,
             started_ns: 0,
             no_room_before: 0,
+            owes: None,
             may_linger,
             is_long: false,
             waits_for_others: false,
@@ -53,23 +62,20 @@ impl<'a> Turn<'a> {
     /// How many instructions may be received before [`is_over`](Self::is_over) wants to be asked.
     #[inline]
     pub(super) fn stretch(&self) -> usize {
-        self.budget.min(self.until_clock)
+        self.budget.min(self.clock_at) - self.received
     }
 
     /// So many instructions of the stretch were received.
     #[inline]
     pub(super) fn used(&mut self, instructions: usize) {
         self.counters.instructions.add(instructions as u64);
-        self.budget -= instructions;
-        self.until_clock -= instructions;
+        self.received += instructions;
     }
 
     /// An instruction was dropped unread: it counts against the turn, since its destructor is user code.
     pub(super) fn dropped_one(&mut self) {
         self.counters.dropped.add(1);
-        // Both may be used up: the instruction that ended the machine can have been the last of its stretch.
-        self.budget = self.budget.saturating_sub(1);
-        self.until_clock = self.until_clock.saturating_sub(1);
+        self.received += 1;
     }
 
     /// Whether the machine has had its share and gives way.
@@ -79,7 +85,7 @@ impl<'a> Turn<'a> {
     /// prove long it is read after each.
     #[inline]
     pub(super) fn is_over(&mut self) -> bool {
-        self.budget == 0 || (self.until_clock == 0 && self.slice_is_over())
+        self.received >= self.budget || (self.received >= self.clock_at && self.slice_is_over())
     }
 
     #[cold]
@@ -89,7 +95,7 @@ impl<'a> Turn<'a> {
         if self.started_ns == 0 {
             // The next reading tells whether instructions are long, so it comes after one of them.
             self.started_ns = now;
-            self.until_clock = 1;
+            self.clock_at = self.received + 1;
             return false;
         }
         let used_ns = now - self.started_ns;
@@ -99,7 +105,7 @@ impl<'a> Turn<'a> {
         } else {
             (self.stride * 2).min(CLOCK_STRIDE_MAX)
         };
-        self.until_clock = self.stride;
+        self.clock_at = self.received + self.stride;
         used_ns >= slice_ns
     }
 }

@@ -41,6 +41,24 @@ struct Slot<P> {
     ready: AtomicU8,
 }
 
+/// A slot that was claimed and not written.
+pub(super) struct Place<P>(NonNull<Slot<P>>);
+
+impl<P> Place<P> {
+    /// Moves the instruction into the slot and marks it ready; after this the producer may not touch the block.
+    #[inline]
+    pub(super) fn write(self, value: P) {
+        // SAFETY: the claim keeps the block alive until the ready mark (invariant 1), and a place is written once.
+        let slot = unsafe { self.0.as_ref() };
+        slot.value.with_mut(|to| {
+            // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.
+            unsafe { (*to).write(value) };
+        });
+        // Release: pairs with the Acquire in `Slots::take`; weaker, the consumer could read the slot before it is written.
+        slot.ready.store(1, Ordering::Release);
+    }
+}
+
 /// The last growth step.
 pub(crate) const STEP_MAX: u32 = BLOCK_BYTES.len() as u32 - 1;
 
@@ -180,50 +198,76 @@ impl<P> Block<P> {
         }
     }
 
-    /// Moves the instruction from `value`, where it is, into the claimed slot and marks it ready; after this the producer may not touch
-    /// the block.
+    /// The place of a slot that the calling thread has claimed.
     ///
     /// # Safety
-    /// The calling thread claimed `index`, the block is the one that holds it, and it was not written before.
+    /// The calling thread claimed `index`, the block is the one that holds it, and this is asked once.
     #[inline]
-    pub(super) unsafe fn write(block: NonNull<Self>, index: u64, value: &mut Option<P>) {
+    pub(super) unsafe fn claimed(block: NonNull<Self>, index: u64) -> Place<P> {
         // SAFETY: the claim keeps the block alive until the ready mark (invariant 1).
-        let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
-        slot.value.with_mut(|to| {
-            let value = value.take();
-            debug_assert!(value.is_some(), "an instruction is pushed once");
-            if let Some(value) = value {
-                // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.
-                unsafe { (*to).write(value) };
-            }
-        });
-        // Release: pairs with the Acquire in `read`; weaker, the consumer could read the slot before it is written.
-        slot.ready.store(1, Ordering::Release);
+        Place(unsafe { Self::slot(block, (index - Self::base(block)) as usize) })
     }
 
     /// Whether slot `index` was written.
     ///
     /// # Safety
-    /// As for `read`.
+    /// The caller is the consumer, and the block, which holds `index`, is alive.
     pub(super) unsafe fn is_ready(block: NonNull<Self>, index: u64) -> bool {
         // SAFETY: alive by the caller's word, and the slot is inside.
         let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
-        // Acquire: not needed for the look; `read` has its own.
+        // Acquire: not needed for the look; `Slots::take` has its own.
         slot.ready.load(Ordering::Acquire) != 0
     }
 
-    /// Takes the value of slot `index` if it is ready.
+    /// The slots from `index` on.
     ///
     /// # Safety
-    /// The caller is the consumer, the block is alive and holds `index`, which was not read before.
+    /// The caller is the consumer, the block is alive and holds `index` or ends there; it stays alive while they are used.
     #[inline]
-    pub(super) unsafe fn read(block: NonNull<Self>, index: u64) -> Option<P> {
-        // SAFETY: alive by the caller's word, and the slot is inside.
-        let slot = unsafe { Self::slot(block, (index - Self::base(block)) as usize).as_ref() };
-        // Acquire: pairs with the Release of `write`.
+    pub(super) unsafe fn from(block: NonNull<Self>, index: u64) -> Slots<P> {
+        // SAFETY: alive by the caller's word; both slots are inside, or one behind the last.
+        unsafe {
+            Slots {
+                next: Self::slot(block, (index - Self::base(block)) as usize),
+                end: Self::slot(block, Self::slots(block) as usize),
+            }
+        }
+    }
+}
+
+/// The slots of a block that the consumer has not read yet.
+pub(super) struct Slots<P> {
+    next: NonNull<Slot<P>>,
+    end: NonNull<Slot<P>>,
+}
+
+impl<P> Slots<P> {
+    /// No block, no slots.
+    pub(super) const NONE: Self = Self {
+        next: NonNull::dangling(),
+        end: NonNull::dangling(),
+    };
+
+    /// Whether all were read.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
+
+    /// Takes the value of the next slot if it is ready.
+    ///
+    /// # Safety
+    /// The caller is the consumer, the slots are not empty, and their block is alive.
+    #[inline]
+    pub(super) unsafe fn take(&mut self) -> Option<P> {
+        // SAFETY: alive by the caller's word.
+        let slot = unsafe { self.next.as_ref() };
+        // Acquire: pairs with the Release of `Place::write`.
         if slot.ready.load(Ordering::Acquire) == 0 {
             return None;
         }
+        // SAFETY: at most one behind the last.
+        self.next = unsafe { self.next.add(1) };
         // SAFETY: invariant 2: marked ready, so written, and read only here, once.
         Some(
             slot.value

@@ -13,4 +13,6 @@ mod properties;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use queue::{Announce, BOUND_MAX, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
+pub(crate) use queue::{
+    Announce, BOUND_MAX, Bound, Claim, Popped, Queue, Refused, Rest, UNBOUNDED, Wake,
+};

@@ -84,18 +84,14 @@ impl Mailbox {
             number,
             living: Arc::clone(&self.living),
         };
-        let mut item = Some(item);
-        match self.queue.push(&mut item, bound) {
-            Ok(pushed) => {
+        match self.queue.claim(bound) {
+            Ok(claim) => {
+                let wake = claim.write(item);
                 self.accepted.fetch_add(1, Relaxed);
-                self.owe(pushed.wake);
+                self.owe(wake);
                 true
             }
-            Err(Refused::Full | Refused::Limit | Refused::Closed) => {
-                let back = item.expect("a refused instruction stays where it was");
-                assert_eq!((back.producer, back.number), (producer, number));
-                false
-            }
+            Err(Refused::Full | Refused::Limit | Refused::Closed) => false,
         }
     }
 

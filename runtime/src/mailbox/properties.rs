@@ -64,17 +64,15 @@ impl<P: fmt::Debug> Subject<P> {
             How::Over(most) => Bound::Overflow(most),
             How::HandOver => Bound::Below(self.0.next_limit()),
         };
-        let mut value = Some(value);
-        let pushed = self.0.push(&mut value, bound);
-        let back = || value.expect("a refused instruction stays where it was");
-        match pushed {
-            Ok(pushed) => Push::Taken {
-                wakes: pushed.wake == Wake::Schedule,
-                over: pushed.over,
-            },
-            Err(Refused::Full) => Push::Full(back()),
-            Err(Refused::Limit) => Push::Limit(back()),
-            Err(Refused::Closed) => Push::Closed(back()),
+        match self.0.claim(bound) {
+            Ok(claim) => {
+                let over = claim.over;
+                let wakes = claim.write(value) == Wake::Schedule;
+                Push::Taken { wakes, over }
+            }
+            Err(Refused::Full) => Push::Full(value),
+            Err(Refused::Limit) => Push::Limit(value),
+            Err(Refused::Closed) => Push::Closed(value),
         }
     }
 

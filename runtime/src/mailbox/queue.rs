@@ -6,6 +6,8 @@
 mod pop;
 mod push;
 
+pub(crate) use push::Claim;
+
 use std::ptr::{self, NonNull};
 
 use super::block::Block;
@@ -32,16 +34,6 @@ pub(crate) enum Bound {
     Overflow(u64),
     /// Below this index: the consumer, which hands over a waiter's instruction before it publishes the room.
     Below(u64),
-}
-
-/// What a push that succeeded obliges its caller to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct Pushed {
-    /// The consumer was at rest, and nobody else will schedule it.
-    pub(crate) wake: Wake,
-    /// The mailbox is over its capacity: a machine that pushed is to be parked.
-    pub(crate) over: bool,
 }
 
 /// Who took IDLE away owes the consumer its place in a run queue.

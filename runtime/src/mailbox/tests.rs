@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
-use super::queue::Pushed;
 use super::word::{BARE, CONTROL, IDLE, WAITERS};
 use super::{Announce, Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
 
@@ -24,12 +23,23 @@ fn rest<P>(queue: &Queue<P>) -> Rest {
     unsafe { queue.rest() }
 }
 
+/// What a push obliges its caller to: who is to be scheduled, and whether the bound was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pushed {
+    wake: Wake,
+    over: bool,
+}
+
 /// A push whose instruction comes back with the refusal.
 fn push<P>(queue: &Queue<P>, value: P, bound: Bound) -> Result<Pushed, (Refused, P)> {
-    let mut value = Some(value);
-    let pushed = queue.push(&mut value, bound);
-    assert_eq!(pushed.is_ok(), value.is_none(), "taken or left, never both");
-    pushed.map_err(|refused| (refused, value.expect("it was left")))
+    match queue.claim(bound) {
+        Ok(claim) => {
+            let over = claim.over;
+            let wake = claim.write(value);
+            Ok(Pushed { wake, over })
+        }
+        Err(refused) => Err((refused, value)),
+    }
 }
 
 fn must_push<P: std::fmt::Debug>(queue: &Queue<P>, value: P) -> Wake {

@@ -60,12 +60,14 @@ pub(crate) struct InMachine(*const Header);
 
 impl InMachine {
     /// The caller keeps `machine` alive while the guard lives.
+    #[inline]
     pub(crate) fn enter(machine: &Header) -> Self {
         Self(CURRENT.with(|current| current.machine.replace(machine.in_cell().as_ptr())))
     }
 }
 
 impl Drop for InMachine {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.with(|current| current.machine.set(self.0));
     }
@@ -89,22 +91,23 @@ pub(crate) fn is_worker_of(pool: &Pool) -> bool {
     CURRENT.with(|current| ptr::eq(current.pool.get(), pool))
 }
 
-/// The local queue of this worker, if the pool is its own.
+/// The local queue of this worker, if the pool is its own. Valid as long as this thread is a worker: the caller lets go of it before it returns to
+/// what made it one.
 #[inline]
-pub(super) fn with_local<R>(pool: *const Pool, found: impl FnOnce(&Local) -> R) -> Option<R> {
-    CURRENT.with(|current| {
-        if !ptr::eq(current.pool.get(), pool) {
-            return None;
-        }
-        // SAFETY: set together with the pool by `OnWorker`, which outlives neither.
-        unsafe { current.local.get().as_ref() }.map(found)
-    })
+pub(super) fn local_of(pool: *const Pool) -> Option<NonNull<Local>> {
+    // Two plain reads, no closure around what is done with the queue: this stands behind every send that wakes.
+    let (mine, local) = CURRENT.with(|current| (current.pool.get(), current.local.get()));
+    if ptr::eq(mine, pool) {
+        NonNull::new(local.cast_mut())
+    } else {
+        None
+    }
 }
 
 /// This worker has pushed `count` machines onto its own deque.
 pub(super) fn offer(count: usize) {
     CURRENT.with(|current| {
-        // SAFETY: as in `with_local`.
+        // SAFETY: set by `OnWorker`, which the local queue outlives.
         if let Some(local) = unsafe { current.local.get().as_ref() } {
             local.offer(count);
         }

@@ -221,7 +221,7 @@ impl Pool {
 
 /// Queues a machine that was made runnable: locally where this thread is a worker of its pool, else through the
 /// injector of its pool.
-#[inline]
+#[inline(never)]
 pub(crate) fn schedule(machine: Scheduled) {
     queue(machine, Local::push_next_up);
 }
@@ -237,17 +237,14 @@ fn queue(machine: Scheduled, locally: impl FnOnce(&Local, Scheduled)) {
     let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
         return wake_by_table(machine);
     };
-    let mut machine = Some(machine);
-    current::with_local(pool, |local| {
-        if let Some(machine) = machine.take() {
-            locally(local, machine);
-        }
-    });
-    if let Some(machine) = machine {
-        inject(machine);
+    match current::local_of(pool) {
+        // SAFETY: this thread is a worker, and is one until long after this call.
+        Some(local) => locally(unsafe { local.as_ref() }, machine),
+        None => inject(machine),
     }
 }
 
+#[cold]
 fn inject(machine: Scheduled) {
     match machine.header().pool().cloned() {
         // Through a reference of our own: see above.
@@ -265,14 +262,12 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
         let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
             return wake_by_table(machine);
         };
-        let mut machine = Some(machine);
-        current::with_local(pool, |local| {
-            if let Some(machine) = machine.take() {
-                local.push_back_quietly(machine);
-                here += 1;
-            }
-        });
-        let Some(machine) = machine else { continue };
+        if let Some(local) = current::local_of(pool) {
+            // SAFETY: as in `queue`.
+            unsafe { local.as_ref() }.push_back_quietly(machine);
+            here += 1;
+            continue;
+        }
         let Some(pool) = machine.header().pool().cloned() else {
             return wake_by_table(machine);
         };

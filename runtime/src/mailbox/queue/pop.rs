@@ -3,11 +3,80 @@
 use std::ptr::{self, NonNull};
 
 use super::{Popped, Queue, Rest};
-use crate::mailbox::block::Block;
+use crate::mailbox::block::{Block, Slots};
 use crate::mailbox::word::{BARE, CLOSED, CONTROL, IDLE, LOCK, Tail, WAITERS};
 use crate::protocol::Point;
 use crate::sync::Ordering;
 use crate::tuning::UNWRITTEN_SPINS;
+
+/// A consumer on its way through the queue: it keeps the place of the next slot, which the queue's words say too, at hand.
+pub(crate) struct Reader<'a, P, M> {
+    queue: &'a Queue<P, M>,
+    head: u64,
+    slots: Slots<P>,
+}
+
+impl<P, M> Reader<'_, P, M> {
+    /// Takes the next instruction. None: there is none, or it is claimed and not written; [`is_at_end`](Self::is_at_end) says which.
+    ///
+    /// # Safety
+    /// As for [`Queue::reader`].
+    #[inline(always)]
+    pub(crate) unsafe fn take(&mut self) -> Option<P> {
+        // SAFETY: the caller is the consumer.
+        if self.slots.is_empty() && !unsafe { self.moves_on() } {
+            return None;
+        }
+        // SAFETY: there is a slot, which was not read before, in a block that is alive; this is the consumer.
+        let value = unsafe { self.slots.take() }?;
+        self.head += 1;
+        // Relaxed: only the consumer reads it for more than a figure.
+        self.queue.head.store(self.head, Ordering::Relaxed);
+        Some(value)
+    }
+
+    /// Whether nothing was claimed beyond what was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.queue.tail().index() == self.head
+    }
+
+    /// The index of the next instruction to read.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// On to the first block, or to the next one; false: there is none yet.
+    ///
+    /// # Safety
+    /// The caller is the consumer and has read all slots of the block where it is.
+    #[inline]
+    unsafe fn moves_on(&mut self) -> bool {
+        // Acquire: pairs with the Release in `install`.
+        let Some(mut block) = NonNull::new(self.queue.head_block.load(Ordering::Acquire)) else {
+            return false;
+        };
+        // SAFETY: the head block is alive while the consumer holds it (invariant 4 of block.rs).
+        if self.head - unsafe { Block::base(block) } == unsafe { Block::slots(block) } {
+            // Acquire: pairs with the Release in `install`.
+            // SAFETY: as above.
+            let Some(next) = NonNull::new(unsafe { block.as_ref() }.next.load(Ordering::Acquire))
+            else {
+                return false;
+            };
+            // Relaxed: not BARE, so nobody but the consumer looks at it.
+            self.queue
+                .head_block
+                .store(next.as_ptr(), Ordering::Relaxed);
+            // SAFETY: every slot was read, and the store of `next` was the producers' last access (invariant 3).
+            unsafe { Block::free(block) };
+            block = next;
+        }
+        // SAFETY: alive as above, and the head lies in it.
+        self.slots = unsafe { Block::from(block, self.head) };
+        true
+    }
+}
 
 impl<P, M> Queue<P, M> {
     /// Takes the next instruction.
@@ -16,41 +85,34 @@ impl<P, M> Queue<P, M> {
     /// The caller is the consumer: it holds the run token, or owns the receiver.
     #[inline]
     pub(crate) unsafe fn pop(&self) -> Popped<P> {
-        // Relaxed: only the consumer writes it, and the token came with Acquire.
-        let head = self.head.load(Ordering::Relaxed);
-        // Acquire: pairs with the Release in `install`.
-        let Some(mut block) = NonNull::new(self.head_block.load(Ordering::Acquire)) else {
-            return self.nothing_at(head);
-        };
-        // SAFETY: the head block is alive while the consumer holds it (invariant 4 of block.rs).
-        if head - unsafe { Block::base(block) } == unsafe { Block::slots(block) } {
-            // Acquire: pairs with the Release in `install`.
-            // SAFETY: as above.
-            let Some(next) = NonNull::new(unsafe { block.as_ref() }.next.load(Ordering::Acquire))
-            else {
-                return self.nothing_at(head);
-            };
-            // Relaxed: not BARE, so nobody but the consumer looks at it.
-            self.head_block.store(next.as_ptr(), Ordering::Relaxed);
-            // SAFETY: every slot was read, and the store of `next` was the producers' last access (invariant 3).
-            unsafe { Block::free(block) };
-            block = next;
-        }
-        // SAFETY: the block holds `head`, which was not read before; this is the consumer.
-        match unsafe { Block::read(block, head) } {
-            Some(value) => {
-                self.head.store(head + 1, Ordering::Relaxed);
-                Popped::Item(value)
-            }
-            None => self.nothing_at(head),
+        // SAFETY: the caller's word.
+        let mut reader = unsafe { self.reader() };
+        // SAFETY: as above.
+        match unsafe { reader.take() } {
+            Some(value) => Popped::Item(value),
+            None if reader.is_at_end() => Popped::Empty,
+            None => Popped::Unwritten,
         }
     }
 
-    fn nothing_at(&self, head: u64) -> Popped<P> {
-        if self.tail().index() == head {
-            Popped::Empty
-        } else {
-            Popped::Unwritten
+    /// Where the consumer is: for several pops in a row.
+    ///
+    /// # Safety
+    /// The caller is the consumer, and takes no other step of it, and lets nobody else take one, while it uses the reader.
+    #[inline]
+    pub(crate) unsafe fn reader(&self) -> Reader<'_, P, M> {
+        // Relaxed: only the consumer writes it, and the token came with Acquire.
+        let head = self.head.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release in `install`.
+        let slots = match NonNull::new(self.head_block.load(Ordering::Acquire)) {
+            // SAFETY: the head block is alive while the consumer holds it (invariant 4 of block.rs), and holds the head.
+            Some(block) => unsafe { Block::from(block, head) },
+            None => Slots::NONE,
+        };
+        Reader {
+            queue: self,
+            head,
+            slots,
         }
     }
 
@@ -111,16 +173,17 @@ impl<P, M> Queue<P, M> {
 
     /// The limit that `publish_limit` would publish.
     pub(crate) fn next_limit(&self) -> u64 {
-        self.head
-            .load(Ordering::Relaxed)
-            .saturating_add(self.capacity())
+        // No overflow: an index has 58 bits, and a capacity fewer.
+        self.head.load(Ordering::Relaxed) + self.capacity()
     }
 
     /// The index beyond which a quarter of the capacity was read since the limit was last published.
     #[inline]
     pub(crate) fn stale_at(&self) -> u64 {
-        let capacity = self.capacity();
-        self.limit.load(Ordering::Relaxed) - capacity + capacity / 4
+        // Relaxed, both: the consumer's own word, and a constant. Where there is no bound the limit is so far away that it matters little how much is
+        // taken from it.
+        let capacity = u64::from(self.capacity.load(Ordering::Relaxed));
+        self.limit.load(Ordering::Relaxed) - (capacity - capacity / 4)
     }
 
     /// An eighth of the capacity from here: where a consumer that did not publish though it was time, since more is there than those who wait are

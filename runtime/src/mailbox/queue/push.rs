@@ -2,33 +2,62 @@
 
 use std::ptr::NonNull;
 
-use super::{Bound, Pushed, Queue, Refused, Wake, wake_of};
-use crate::mailbox::block::{Block, STEP_MAX};
+use super::{Bound, Queue, Refused, Wake, wake_of};
+use crate::mailbox::block::{Block, Place, STEP_MAX};
 use crate::mailbox::word::{BARE, CLOSED, LOCK, Tail};
 use crate::protocol::Point;
 use crate::sync::{Backoff, Ordering};
 
-impl<P, M> Queue<P, M> {
-    /// Takes the instruction out of `value` and adds it.
-    #[cfg(test)]
-    pub(crate) fn push(&self, value: &mut Option<P>, bound: Bound) -> Result<Pushed, Refused> {
-        if let Some(wake) = self.push_within(value) {
-            return Ok(Pushed { wake, over: false });
+/// A slot that is this thread's, and that the consumer waits for: it is to be written at once, and the consumer scheduled if it was at rest.
+#[must_use = "the consumer waits for the instruction"]
+pub(crate) struct Claim<P> {
+    place: Place<P>,
+    /// The consumer was at rest, and nobody else will schedule it.
+    wake: Wake,
+    /// The mailbox is over its capacity: a machine that pushes is to be parked.
+    pub(crate) over: bool,
+}
+
+impl<P> Claim<P> {
+    /// # Safety
+    /// The calling thread has claimed `index`, which `block` holds, and keeps no other claim for it.
+    #[inline]
+    unsafe fn new(block: NonNull<Block<P>>, index: u64, before: Tail, over: bool) -> Self {
+        Self {
+            // SAFETY: the caller's word.
+            place: unsafe { Block::claimed(block, index) },
+            wake: wake_of(before),
+            over,
         }
-        if let Bound::Overflow(hard) = bound
-            && let Some(wake) = self.push_over(value, hard)
-        {
-            return Ok(Pushed { wake, over: true });
-        }
-        self.push_slow(value, bound)
     }
 
-    /// Takes the instruction out of `value` and adds it, if that takes no more than a claim, or the first block: most pushes. None: it is
-    /// for [`push_slow`](Self::push_slow).
-    ///
-    /// By reference, so that a large instruction is copied once on its way, from the sender's stack into its slot.
+    /// Puts the instruction where the consumer finds it. A large one is copied once on its way, from the sender's stack into its slot.
     #[inline]
-    pub(crate) fn push_within(&self, value: &mut Option<P>) -> Option<Wake> {
+    pub(crate) fn write(self, value: P) -> Wake {
+        self.place.write(value);
+        self.wake
+    }
+}
+
+impl<P, M> Queue<P, M> {
+    /// Claims a slot: the three ways below, one after the other, as [`Sender`](crate::Sender) does.
+    #[cfg(test)]
+    pub(crate) fn claim(&self, bound: Bound) -> Result<Claim<P>, Refused> {
+        if let Some(claim) = self.claim_within() {
+            return Ok(claim);
+        }
+        if let Bound::Overflow(hard) = bound
+            && let Some(claim) = self.claim_over(hard)
+        {
+            return Ok(claim);
+        }
+        self.claim_slowly(bound)
+    }
+
+    /// Claims a slot below the limit, if that takes no more than one step, or the first block: most pushes. None: it is
+    /// for [`claim_slowly`](Self::claim_slowly).
+    #[inline]
+    pub(crate) fn claim_within(&self) -> Option<Claim<P>> {
         // Acquire: pairs with the Release that unlocks after a block was installed, so that `end` and `tail_block` are
         // at least as new as the word; if they are newer, the claim below fails.
         let tail = Tail(self.tail.load(Ordering::Acquire));
@@ -42,26 +71,25 @@ impl<P, M> Queue<P, M> {
                     // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
                     // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
                     // is alive until the ready mark.
-                    unsafe {
-                        Block::write(NonNull::new_unchecked(block), tail.index(), value);
-                    }
-                    return Some(wake_of(tail));
+                    return Some(unsafe {
+                        Claim::new(NonNull::new_unchecked(block), tail.index(), tail, false)
+                    });
                 }
             }
         } else if !tail.has(CLOSED | LOCK) {
-            return self.push_bare(value, tail);
+            return self.claim_bare(tail);
         }
         None
     }
 
-    /// Takes the instruction out of `value` and adds it beyond the limit, up to `hard` instructions, if that takes no more than a claim: most
-    /// pushes of a burst. None: it is for [`push_slow`](Self::push_slow).
+    /// Claims a slot beyond the limit, up to `hard` instructions, if that takes no more than one step: most
+    /// pushes of a burst. None: it is for [`claim_slowly`](Self::claim_slowly).
     #[inline]
-    pub(crate) fn push_over(&self, value: &mut Option<P>, hard: u64) -> Option<Wake> {
-        // Acquire: as in `push_within`.
+    pub(crate) fn claim_over(&self, hard: u64) -> Option<Claim<P>> {
+        // Acquire: as in `claim_within`.
         let tail = Tail(self.tail.load(Ordering::Acquire));
         let index = tail.index();
-        // Relaxed, all: as in `push_slow`, of which this is the middle branch. The claim fails if the end of the block is old. An old limit is no harm: the
+        // Relaxed, all: as in `claim_slowly`, of which this is the middle branch. The claim fails if the end of the block is old. An old limit is no harm: the
         // instruction is said to be over, and whoever would be parked for that finds the room.
         if tail.has(CLOSED | LOCK | BARE)
             || index < self.limit.load(Ordering::Relaxed)
@@ -79,13 +107,12 @@ impl<P, M> Queue<P, M> {
         }
         crate::sync::point(Point::Claimed);
         self.peak.note(length + 1);
-        // SAFETY: as in `push_within`.
-        unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
-        Some(wake_of(tail))
+        // SAFETY: as in `claim_within`.
+        Some(unsafe { Claim::new(NonNull::new_unchecked(block), index, tail, true) })
     }
 
     /// The first push after a rest: `tail` says BARE, so that the mailbox is empty and below its limit.
-    fn push_bare(&self, value: &mut Option<P>, tail: Tail) -> Option<Wake> {
+    fn claim_bare(&self, tail: Tail) -> Option<Claim<P>> {
         // While the word says BARE the step is 0.
         let block = Block::<P>::allocate(tail.index(), 0);
         let next = tail.claimed().without(BARE).with(LOCK);
@@ -100,19 +127,18 @@ impl<P, M> Queue<P, M> {
         self.install(block, tail, limit, 0);
         self.unlock(next);
         crate::sync::point(Point::Claimed);
-        // Not before the unlocking: a consumer that has read everything and finds LOCK would have to wait for this thread.
+        // It is written after the unlocking: a consumer that has read everything and finds LOCK would have to wait for this thread.
         // SAFETY: installed by this very push for this index.
-        unsafe { Block::write(block, tail.index(), value) };
-        Some(wake_of(tail))
+        Some(unsafe { Claim::new(block, tail.index(), tail, false) })
     }
 
-    /// Takes the instruction out of `value` and adds it, whatever that takes: a block, a new `end`, patience with who has LOCK, or leave to exceed the limit.
+    /// Claims a slot, whatever that takes: a block, a new `end`, patience with who has LOCK, or leave to exceed the limit.
     #[cold]
-    pub(crate) fn push_slow(&self, value: &mut Option<P>, bound: Bound) -> Result<Pushed, Refused> {
+    pub(crate) fn claim_slowly(&self, bound: Bound) -> Result<Claim<P>, Refused> {
         let mut spare = Spare::default();
         let mut backoff = Backoff::new();
         loop {
-            // Acquire: as in `push`.
+            // Acquire: as in `claim_within`.
             let tail = Tail(self.tail.load(Ordering::Acquire));
             if tail.has(CLOSED) {
                 return Err(Refused::Closed);
@@ -138,10 +164,6 @@ impl<P, M> Queue<P, M> {
                     return Err(refused);
                 }
             }
-            let pushed = Pushed {
-                wake: wake_of(tail),
-                over,
-            };
             // Relaxed: written under LOCK; the Acquire above saw the unlocking of whoever wrote it last.
             let within_block = !tail.has(BARE) && index < self.block_end.load(Ordering::Relaxed);
             if within_block {
@@ -162,9 +184,8 @@ impl<P, M> Queue<P, M> {
                     self.unlock(next);
                 }
                 crate::sync::point(Point::Claimed);
-                // SAFETY: as in `push`.
-                unsafe { Block::write(NonNull::new_unchecked(block), index, value) };
-                return Ok(pushed);
+                // SAFETY: as in `claim_within`.
+                return Ok(unsafe { Claim::new(NonNull::new_unchecked(block), index, tail, over) });
             }
             // Relaxed: a hint; any size is right.
             let step = u32::from(self.step.load(Ordering::Relaxed));
@@ -179,8 +200,7 @@ impl<P, M> Queue<P, M> {
             self.unlock(next);
             crate::sync::point(Point::Claimed);
             // SAFETY: installed by this very push for this index.
-            unsafe { Block::write(block, index, value) };
-            return Ok(pushed);
+            return Ok(unsafe { Claim::new(block, index, tail, over) });
         }
     }
 
