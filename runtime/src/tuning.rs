@@ -75,6 +75,9 @@ pub(crate) const NEXT_UP_RUN_MAX: u32 = 3;
 /// Every so many turns a worker looks at the injector before its own queue, so that outside work cannot starve, and at the clock.
 /// Prime, so that it does not beat with periodic work; Go and tokio use the same. Bench: wake from outside.
 pub(crate) const INJECTOR_INTERVAL_TURNS: u32 = 61;
+/// And fewer where so many turns take longer than this: it is what a machine that was woken from outside waits behind busy ones. A look costs a
+/// few dozen nanoseconds. Bench: fairness.
+pub(crate) const INJECTOR_INTERVAL_NS: u64 = 200_000;
 
 /// Instructions that take less than this on average gain nothing from a second core: what they touch moves to and fro between the
 /// caches, which alone takes them 100 to 300 ns each. Bench: fan-in, fan-out, chaos on one and on two workers.

@@ -410,3 +410,75 @@ fn what_waits_behind_a_long_receive_is_run_by_a_busy_worker() {
         runtime.shutdown(PATIENCE);
     }
 }
+
+#[derive(Debug, MachineImpl)]
+enum Feed {
+    Short,
+    Long,
+}
+
+/// Its turn is long, and when that ends the next one lies in the injector: a thread outside has sent to it meanwhile.
+struct Feeder {
+    turn: u64,
+    next: Option<Sender<Feed>>,
+    /// For a machine of its worker.
+    own: Option<Sender<Stamped>>,
+    turns: Arc<AtomicU64>,
+}
+
+/// How many turns of feeders there had been.
+#[derive(Debug, MachineImpl)]
+enum Stamped {
+    At(u64),
+}
+
+impl MachineMut<Feed> for Feeder {
+    fn receive(&mut self, instruction: Feed) {
+        // The clock is looked at after two instructions and after three.
+        if matches!(instruction, Feed::Short) {
+            return;
+        }
+        self.turns.store(self.turn, SeqCst);
+        if let Some(own) = self.own.take() {
+            own.send(Stamped::At(self.turn)).unwrap();
+        }
+        let Some(next) = self.next.take() else { return };
+        let outside = std::thread::spawn(move || {
+            for instruction in [Feed::Short, Feed::Short, Feed::Long] {
+                next.send(instruction).unwrap();
+            }
+        });
+        outside.join().unwrap();
+    }
+}
+
+/// Where turns are long the injector is looked at more often, yet never before each of them.
+#[test]
+fn what_comes_from_outside_leaves_turns_to_the_others() {
+    let runtime = Runtime::builder()
+        .workers(1)
+        .time_slice(Duration::from_micros(1))
+        .build()
+        .expect("the system gives us a thread");
+    let turns = Arc::<AtomicU64>::default();
+    let (waited, known) = std::sync::mpsc::channel();
+    let own = {
+        let turns = Arc::clone(&turns);
+        runtime.connect(move |Stamped::At(turn)| {
+            waited.send(turns.load(SeqCst) - turn).unwrap();
+        })
+    };
+    let mut next = None;
+    for turn in (0..200).rev() {
+        next = Some(runtime.connect_mut(Feeder {
+            turn,
+            next,
+            own: (turn == 20).then(|| own.1.clone()),
+            turns: Arc::clone(&turns),
+        }));
+    }
+    next.expect("the first one").send(Feed::Long).unwrap();
+    let waited = known.recv_timeout(PATIENCE).expect("its turn comes");
+    runtime.shutdown(PATIENCE);
+    assert!(waited <= 4, "it waited for {waited} turns");
+}

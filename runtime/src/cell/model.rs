@@ -323,7 +323,7 @@ impl Subject {
     /// Puts one instruction in, beyond the capacity where need be; the consumer is awake.
     pub(crate) fn fill(&self) {
         let claim = self.sender.cell().queue.claim(Bound::Overflow(UNBOUNDED));
-        let wake = claim.ok().expect("open").write(Item::new(&self.tally));
+        let wake = claim.expect("open").write(Item::new(&self.tally));
         self.header().wake(wake);
     }
 

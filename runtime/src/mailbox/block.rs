@@ -143,9 +143,9 @@ impl<P> Block<P> {
     pub(crate) unsafe fn free(block: NonNull<Self>) {
         // SAFETY: the block is alive until here (caller), so its header may be read.
         let step = unsafe { block.as_ref() }.step;
-        // SAFETY: built by `allocate`, dropped once; loom's bookkeeping wants it. The MaybeUninit inside drops nothing.
         #[cfg(loom)]
         for i in 0..Self::SLOTS[step as usize] as usize {
+            // SAFETY: built by `allocate`, dropped once; loom's bookkeeping wants it. The MaybeUninit inside drops nothing.
             unsafe { Self::slot(block, i).drop_in_place() };
         }
         // SAFETY: allocated by `allocate` from this very source.

@@ -15,8 +15,8 @@ use crate::protocol::Point;
 use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
-    INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX,
-    ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, WATCH_INTERVAL_MIN,
+    INJECTOR_INTERVAL_NS, INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS,
+    NEXT_UP_RUN_MAX, ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, WATCH_INTERVAL_MIN,
 };
 
 /// What a step did.
@@ -30,6 +30,9 @@ pub(super) enum Verdict {
     /// The machines were handed over, since fewer workers are enough for what there is: sleep is due, without a search.
     Retired,
 }
+
+/// Every other turn at least is for the worker's own machines, however long turns are and however much comes from outside.
+const LOOK_INTERVAL_MIN: u32 = 2;
 
 pub(super) struct Worker {
     local: Local,
@@ -124,10 +127,12 @@ impl Worker {
         let after = unsafe { run(machine, &mut turn) };
         let (is_long, waits_for_others) = (turn.is_long, turn.waits_for_others);
         if is_long {
-            // What was measured is over; and whoever waits in the injector has waited.
+            // What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
             self.light = false;
-            self.look_interval = (self.look_interval - self.until_look).max(1);
-            self.until_look = 1;
+            if self.until_look > LOOK_INTERVAL_MIN {
+                self.look_interval -= self.until_look - LOOK_INTERVAL_MIN;
+                self.until_look = LOOK_INTERVAL_MIN;
+            }
         }
         match after {
             After::Gone => {}
@@ -282,11 +287,10 @@ impl Worker {
                 .stopwatch
                 .read(now_ns, turns, instructions, &remote.pace);
             self.light = remote.pace.is_light();
-            // Who waits in the injector waits for a time slice or so, however long the turns are.
-            let slice_ns = self.local.pool.config.time_slice.as_nanos() as u64;
-            self.look_interval = u32::try_from(slice_ns / turn_ns)
+            // Who waits in the injector waits for about as long, or for one turn that is longer.
+            self.look_interval = u32::try_from(INJECTOR_INTERVAL_NS / turn_ns)
                 .unwrap_or(u32::MAX)
-                .clamp(1, INJECTOR_INTERVAL_TURNS);
+                .clamp(LOOK_INTERVAL_MIN, INJECTOR_INTERVAL_TURNS);
             if self.local.has_queued() {
                 // What did not pay others when it was queued may do so now.
                 self.local.offer(1);
