@@ -142,21 +142,46 @@ impl<P: Send + 'static> Sender<P> {
                 self.fulfil(claim, instruction);
                 Ok(())
             }
-            None => self.send_slowly(instruction),
+            None => self.send_first(instruction),
         }
     }
 
-    /// The claim that meets nothing in its way. None: it is for [`claim_slowly`](Self::claim_slowly).
+    /// Whether there is no reason yet to ask where an instruction comes from.
     #[inline(always)]
-    fn claim_within(&self) -> Option<Claim<P>> {
-        let takes_from_all = match self.cell().header().pool() {
+    fn takes_from_all(&self) -> bool {
+        match self.cell().header().pool() {
             Some(pool) => pool.phase() == Phase::Running,
             None => !self.refused_from_here(),
-        };
-        if takes_from_all {
-            self.cell().queue.claim_within()
-        } else {
-            None
+        }
+    }
+
+    /// The claim that meets nothing in its way. None: it is for [`claim_first`](Self::claim_first) or [`claim_slowly`](Self::claim_slowly).
+    #[inline(always)]
+    fn claim_within(&self) -> Option<Claim<P>> {
+        if !self.takes_from_all() {
+            return None;
+        }
+        self.cell().queue.claim_within()
+    }
+
+    /// The claim at a mailbox that was at rest.
+    #[inline]
+    fn claim_first(&self) -> Option<Claim<P>> {
+        if !self.takes_from_all() {
+            return None;
+        }
+        self.cell().queue.claim_first()
+    }
+
+    /// The send that wakes a machine from its rest. Not inlined, as the one before it is: what follows takes longer than a call.
+    #[inline(never)]
+    fn send_first(&self, instruction: P) -> Result<(), SendError<P>> {
+        match self.claim_first() {
+            Some(claim) => {
+                self.fulfil(claim, instruction);
+                Ok(())
+            }
+            None => self.send_slowly(instruction),
         }
     }
 
@@ -238,7 +263,7 @@ impl<P: Send + 'static> Sender<P> {
     /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
     #[inline]
     pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        match self.claim_within() {
+        match self.claim_within().or_else(|| self.claim_first()) {
             Some(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())

@@ -74,6 +74,7 @@ impl Drop for InMachine {
 }
 
 /// Whether this thread runs user code of a machine: `receive`, a hook, a destructor.
+#[inline]
 pub(crate) fn in_machine() -> bool {
     CURRENT.with(|current| !current.machine.get().is_null())
 }
@@ -117,6 +118,16 @@ pub(super) fn offer(count: usize) {
 /// Notes a receiver that took an instruction beyond its capacity.
 #[inline]
 pub(crate) fn note(receiver: &Header) {
+    // A burst meets the same one again and again.
+    let (first, over) = CURRENT.with(|current| (current.noted[0].get(), current.over[0].get()));
+    if ptr::eq(first, receiver) {
+        CURRENT.with(|current| current.over[0].set(over.saturating_add(1)));
+    } else {
+        note_another(receiver);
+    }
+}
+
+fn note_another(receiver: &Header) {
     CURRENT.with(|current| {
         for (noted, over) in current.noted.iter().zip(&current.over) {
             if ptr::eq(noted.get(), receiver) {

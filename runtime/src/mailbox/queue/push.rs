@@ -40,10 +40,10 @@ impl<P> Claim<P> {
 }
 
 impl<P, M> Queue<P, M> {
-    /// Claims a slot: the three ways below, one after the other, as [`Sender`](crate::Sender) does.
+    /// Claims a slot: the four ways below, one after the other, as [`Sender`](crate::Sender) does.
     #[cfg(test)]
     pub(crate) fn claim(&self, bound: Bound) -> Result<Claim<P>, Refused> {
-        if let Some(claim) = self.claim_within() {
+        if let Some(claim) = self.claim_within().or_else(|| self.claim_first()) {
             return Ok(claim);
         }
         if let Bound::Overflow(hard) = bound
@@ -54,32 +54,38 @@ impl<P, M> Queue<P, M> {
         self.claim_slowly(bound)
     }
 
-    /// Claims a slot below the limit, if that takes no more than one step, or the first block: most pushes. None: it is
-    /// for [`claim_slowly`](Self::claim_slowly).
+    /// Claims a slot below the limit, if that takes no more than one step: most pushes. None: it is for
+    /// [`claim_first`](Self::claim_first) or [`claim_slowly`](Self::claim_slowly).
     #[inline]
     pub(crate) fn claim_within(&self) -> Option<Claim<P>> {
         // Acquire: pairs with the Release that unlocks after a block was installed, so that `end` and `tail_block` are
         // at least as new as the word; if they are newer, the claim below fails.
         let tail = Tail(self.tail.load(Ordering::Acquire));
-        if !tail.has(CLOSED | LOCK | BARE) {
-            if tail.index() < self.end.load(Ordering::Relaxed) {
-                let block = self.tail_block.load(Ordering::Relaxed);
-                // The claim. Acquire as in `exchange`, and to see what the resting consumer left behind; Release so that the
-                // consumer whose rest step reads this word sees what this thread did before.
-                if self.exchange(tail, tail.claimed()) {
-                    crate::sync::point(Point::Claimed);
-                    // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
-                    // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
-                    // is alive until the ready mark.
-                    return Some(unsafe {
-                        Claim::new(NonNull::new_unchecked(block), tail.index(), tail, false)
-                    });
-                }
-            }
-        } else if !tail.has(CLOSED | LOCK) {
-            return self.claim_bare(tail);
+        if tail.has(CLOSED | LOCK | BARE) || tail.index() >= self.end.load(Ordering::Relaxed) {
+            return None;
         }
-        None
+        let block = self.tail_block.load(Ordering::Relaxed);
+        // The claim. Acquire as in `exchange`, and to see what the resting consumer left behind; Release so that the
+        // consumer whose rest step reads this word sees what this thread did before.
+        if !self.exchange(tail, tail.claimed()) {
+            return None;
+        }
+        crate::sync::point(Point::Claimed);
+        // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
+        // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
+        // is alive until the ready mark.
+        Some(unsafe { Claim::new(NonNull::new_unchecked(block), tail.index(), tail, false) })
+    }
+
+    /// Claims the first slot after a rest. None: it is none, or not to be had at once.
+    #[inline]
+    pub(crate) fn claim_first(&self) -> Option<Claim<P>> {
+        // Acquire: as in `claim_within`.
+        let tail = Tail(self.tail.load(Ordering::Acquire));
+        if tail.has(CLOSED | LOCK) || !tail.has(BARE) {
+            return None;
+        }
+        self.claim_bare(tail)
     }
 
     /// Claims a slot beyond the limit, up to `hard` instructions, if that takes no more than one step: most
@@ -112,6 +118,7 @@ impl<P, M> Queue<P, M> {
     }
 
     /// The first push after a rest: `tail` says BARE, so that the mailbox is empty and below its limit.
+    #[inline]
     fn claim_bare(&self, tail: Tail) -> Option<Claim<P>> {
         // While the word says BARE the step is 0.
         let block = Block::<P>::allocate(tail.index(), 0);
