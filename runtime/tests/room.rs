@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender};
+use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender, bounded};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,6 +75,8 @@ impl MachineMut<ToSink> for Sink {
 #[derive(MachineImpl)]
 enum ToMember {
     Send(ToSink),
+    /// So many at once; the gate comes after the last of all that are left to be sent in this way.
+    Burst(usize, Arc<AtomicUsize>, Arc<Gate>),
     Mark,
 }
 
@@ -87,6 +89,14 @@ impl MachineMut<ToMember> for Member {
     fn receive(&mut self, instruction: ToMember) {
         match instruction {
             ToMember::Send(what) => self.sink.send(what).expect("the sink lives"),
+            ToMember::Burst(count, left, gate) => {
+                for _ in 0..count {
+                    self.sink.send(ToSink::Nothing).expect("the sink lives");
+                }
+                if left.fetch_sub(1, SeqCst) == 1 {
+                    self.sink.send(ToSink::Pass(gate)).expect("the sink lives");
+                }
+            }
             ToMember::Mark => {
                 self.marks.fetch_add(1, SeqCst);
             }
@@ -94,8 +104,6 @@ impl MachineMut<ToMember> for Member {
     }
 }
 
-/// Failed at 68291c1, where those who came first counted as having come back. It would fail still behind a mailbox whose crowd did come back before.
-///
 /// Machines that were parked have room for all of them, and a worker that is idle; but the receiver has gone into a long `receive` after it had let go
 /// of one or two.
 #[test]
@@ -141,6 +149,101 @@ fn room_before_a_long_receive_is_for_all_who_wait() {
         marks.load(SeqCst),
         members.len(),
         sink.info().parked
+    );
+}
+
+/// The same behind a mailbox whose crowd came back again and again before, so that its receiver lets them go one at a time: each lets the next one go.
+#[test]
+fn room_before_a_long_receive_is_for_all_who_wait_where_they_came_back_before() {
+    const CAPACITY: usize = 64;
+    const MEMBERS: usize = 20;
+    const BURSTS: usize = 8;
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let [first, held, long] = [(); 3].map(|()| Arc::<Gate>::default());
+    let _open = OpenAtLast([&first, &held, &long].map(Arc::clone).into());
+    let sink = connect_mut(&runtime, Sink, CAPACITY);
+    sink.send(ToSink::Pass(Arc::clone(&first))).unwrap();
+    assert!(holds_in_time(|| first.reached.load(SeqCst)));
+    let marks = Arc::<AtomicUsize>::default();
+    let members: Vec<_> = (0..MEMBERS)
+        .map(|_| {
+            runtime.connect_mut(Member {
+                sink: sink.clone(),
+                marks: Arc::clone(&marks),
+            })
+        })
+        .collect();
+    let left = Arc::new(AtomicUsize::new(MEMBERS * BURSTS));
+    for member in &members {
+        for _ in 0..BURSTS {
+            let (left, long) = (Arc::clone(&left), Arc::clone(&long));
+            member
+                .send(ToMember::Burst(CAPACITY + 1, left, long))
+                .unwrap();
+        }
+        member.send(ToMember::Mark).unwrap();
+    }
+    assert!(holds_in_time(|| sink.info().parked == MEMBERS));
+    // One worker is held until the sink is in its long `receive`: so far the other does all in turn.
+    let holder = connect_mut(&runtime, Sink, 1);
+    holder.send(ToSink::Pass(Arc::clone(&held))).unwrap();
+    assert!(holds_in_time(|| held.reached.load(SeqCst)));
+    first.open.store(true, SeqCst);
+    assert!(holds_in_time(|| long.reached.load(SeqCst)));
+    assert_eq!(sink.len(), 0);
+    held.open.store(true, SeqCst);
+    let all = holds_in_time(|| marks.load(SeqCst) == MEMBERS);
+    assert!(
+        all,
+        "{} of {MEMBERS} go on, {} are parked on a mailbox that is empty",
+        marks.load(SeqCst),
+        sink.info().parked
+    );
+}
+
+/// Two machines wait for a machine that is parked itself and has room for one: the first does not use what it was promised, and the second gets
+/// it, though the receiver does not come by again.
+#[test]
+fn a_promise_that_is_not_used_is_passed_on_behind_a_parked_machine() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let idle = || runtime.wait_idle(PATIENCE).expect("nobody can go on");
+    let (out, passed_on) = bounded(1);
+    let (_, slow) = runtime.connect_with_capacity(
+        move |_: ToSink| {
+            for _ in 0..2 {
+                out.send(()).unwrap();
+            }
+        },
+        1,
+    );
+    let marks = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+    let members = marks.each_ref().map(|marks| {
+        runtime.connect_mut(Member {
+            sink: slow.clone(),
+            marks: Arc::clone(marks),
+        })
+    });
+    let (never, gate) = (
+        Arc::new(AtomicUsize::new(usize::MAX)),
+        Arc::<Gate>::default(),
+    );
+    // The first one's first is read, and stops the slow machine; what is left is beyond the capacity of one, so that both are parked.
+    for member in &members {
+        let burst = ToMember::Burst(2, Arc::clone(&never), Arc::clone(&gate));
+        member.send(burst).unwrap();
+        idle();
+        member.send(ToMember::Mark).unwrap();
+    }
+    assert_eq!(slow.info().parked, 2, "both wait");
+    while !slow.is_empty() {
+        while passed_on.try_recv().is_ok() {}
+        idle();
+    }
+    let ran = marks.each_ref().map(|marks| marks.load(SeqCst));
+    assert_eq!(
+        (slow.info().parked, ran),
+        (0, [1, 1]),
+        "who is parked on a mailbox that is empty, and what each has run"
     );
 }
 

@@ -55,6 +55,11 @@ impl Crowd {
         self.at_once
     }
 
+    /// How many at once have proved right so far.
+    pub(super) fn at_once(&self) -> u64 {
+        self.at_once
+    }
+
     /// A machine has come to wait.
     pub(super) fn comes(&mut self) {
         self.came_back += 1;
