@@ -518,6 +518,47 @@ fn model_promise_and_room_in_a_machine() {
     );
 }
 
+/// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several is not passed on: that of the last is.
+#[test]
+fn model_promises_follow_the_crowd() {
+    const ROOM: u64 = 2;
+    model("backpressure/promises_follow_the_crowd", None, || {
+        let r = Subject::new(ROOM, false, true);
+        let machines: [_; ROOM as usize + 1] = std::array::from_fn(|_| machine());
+        let fill = || (0..=ROOM).for_each(|_| r.fill());
+        let wait = |machine: &Subject| {
+            let parked = park_on(machine.reference(), r.reference());
+            assert_eq!(parked, Parked::Waiting);
+        };
+        let resumed = |machine: &Subject| Tally::is(&machine.tally.wakes);
+        // The first one comes back.
+        fill();
+        wait(&machines[0]);
+        r.drain();
+        let promise = Promise::of(machines[0].header());
+        fill();
+        machines.iter().for_each(wait);
+        drop(promise);
+        r.drain();
+        assert_eq!(machines.each_ref().map(resumed), [2, 0, 0]);
+        // About to be parked, it counts every slot.
+        r.receive_once();
+        assert_eq!(machines.each_ref().map(resumed), [2, 1, 0]);
+        for machine in &machines[..ROOM as usize] {
+            assert_eq!(
+                resumed(&machines[ROOM as usize]),
+                0,
+                "others have their turn to come"
+            );
+            drop(Promise::of(machine.header()));
+        }
+        assert_resumed_once(&machines[ROOM as usize], Parked::Waiting);
+        assert_no_waiters(&r);
+        r.consume();
+        clean_up(machines, Some(r));
+    });
+}
+
 /// The same while another thread stops the machine that was promised the room.
 #[test]
 fn model_unused_promise_and_stop() {

@@ -336,12 +336,13 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
     {
         let mut list = waiters.lock();
         let limit = queue.next_limit();
-        let at_once = list.crowd.how_many(queue.tail().index(), comes_by);
+        let owed = list.owed;
+        let at_once = list.crowd.how_many(queue.tail().index(), owed, comes_by);
         // Who has been promised room and has not had its turn yet passes on what it does not use, so that the consumer need not come by again for
         // that. One that does come by goes by its crowd: it resumes others though one of those may be inside a long `receive`.
         let owed = match comes_by {
             ComesBy::ThisTurn | ComesBy::NextTurn => 0,
-            ComesBy::NobodyKnowsWhen => list.owed,
+            ComesBy::NobodyKnowsWhen => owed,
         };
         let mut granted = 0;
         let mut key = list.first;
@@ -513,7 +514,7 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
         list.owed -= 1;
         // The limit was last published under this lock, if anybody waits. An index that is too old lets one go too many.
         if list.machines == 0
-            || list.owed >= list.crowd.at_once()
+            || !list.crowd.lets_follow(list.owed)
             || !cell.queue.seems_to_have_room_beyond(list.owed)
         {
             return;
