@@ -185,6 +185,8 @@ fn room_before_a_long_receive_is_for_all_who_wait() {
 /// Members that came back again and again, so that their receiver lets them go one at a time. It is in a long `receive` and its mailbox empty; one of them was
 /// resumed for the room, and all have something left to do but nothing to send.
 struct CameBack {
+    /// Before the runtime goes, which waits for its machines.
+    _open: OpenAtLast,
     runtime: Runtime,
     sink: Sender<ToSink>,
     members: Vec<Sender<ToMember>>,
@@ -195,7 +197,6 @@ struct CameBack {
     long: Arc<Gate>,
     /// Lets the first member go on that was resumed.
     first: Arc<Gate>,
-    _open: OpenAtLast,
 }
 
 impl CameBack {
@@ -247,6 +248,7 @@ impl CameBack {
         assert!(holds_in_time(|| long.reached.load(SeqCst)));
         assert!(sink.len() <= 1);
         Self {
+            _open: open,
             runtime,
             sink,
             members,
@@ -254,7 +256,6 @@ impl CameBack {
             held,
             long,
             first,
-            _open: open,
         }
     }
 
