@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender};
+use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender, bounded};
 
 use common::{PATIENCE, runtime};
 
@@ -61,6 +61,8 @@ fn connect_mut<T: MachineMut<P> + 'static, P: InstructionSet>(
 enum ToSink {
     Nothing,
     Pass(Arc<Gate>),
+    /// Fills this, so that the sink is parked.
+    Park(Sender<()>),
 }
 
 struct Sink;
@@ -70,6 +72,11 @@ impl MachineMut<ToSink> for Sink {
         match instruction {
             ToSink::Nothing => {}
             ToSink::Pass(gate) => gate.pass(),
+            ToSink::Park(out) => {
+                for _ in 0..=out.capacity().expect("it is bounded") {
+                    out.send(()).expect("its reader lives");
+                }
+            }
         }
     }
 }
@@ -77,7 +84,18 @@ impl MachineMut<ToSink> for Sink {
 #[derive(MachineImpl)]
 enum ToMember {
     Send(ToSink),
+    SendTwo,
+    /// So many at once; and what these end with, after the last of all bursts.
+    Burst(usize, Arc<Mutex<Ending>>),
     Mark,
+    /// The first of all that come here passes.
+    MarkAndPassFirst(Arc<Gate>),
+}
+
+/// The bursts that are still to come, and what the last of them ends with.
+struct Ending {
+    left: usize,
+    with: Vec<ToSink>,
 }
 
 struct Member {
@@ -89,15 +107,35 @@ impl MachineMut<ToMember> for Member {
     fn receive(&mut self, instruction: ToMember) {
         match instruction {
             ToMember::Send(what) => self.sink.send(what).expect("the sink lives"),
+            ToMember::SendTwo => {
+                for _ in 0..2 {
+                    self.sink.send(ToSink::Nothing).expect("the sink lives");
+                }
+            }
+            ToMember::Burst(count, ending) => {
+                for _ in 0..count {
+                    self.sink.send(ToSink::Nothing).expect("the sink lives");
+                }
+                let mut ending = ending.lock().unwrap();
+                ending.left -= 1;
+                if ending.left == 0 {
+                    for what in ending.with.drain(..) {
+                        self.sink.send(what).expect("the sink lives");
+                    }
+                }
+            }
             ToMember::Mark => {
                 self.marks.fetch_add(1, SeqCst);
+            }
+            ToMember::MarkAndPassFirst(gate) => {
+                if self.marks.fetch_add(1, SeqCst) == 0 {
+                    gate.pass();
+                }
             }
         }
     }
 }
 
-/// Failed at 68291c1, where those who came first counted as having come back. It would fail still behind a mailbox whose crowd did come back before.
-///
 /// Machines that were parked have room for all of them, and a worker that is idle; but the receiver has gone into a long `receive` after it had let go
 /// of one or two.
 #[test]
@@ -143,6 +181,176 @@ fn room_before_a_long_receive_is_for_all_who_wait() {
         marks.load(SeqCst),
         members.len(),
         sink.info().parked
+    );
+}
+
+/// Members that came back again and again, so that their receiver lets them go one at a time. It is in a long `receive` and its mailbox empty; one of them was
+/// resumed for the room, and all have something left to do but nothing to send.
+struct CameBack {
+    /// Before the runtime goes, which waits for its machines.
+    _open: OpenAtLast,
+    runtime: Runtime,
+    sink: Sender<ToSink>,
+    members: Vec<Sender<ToMember>>,
+    marks: Arc<AtomicUsize>,
+    /// Opens one worker, where the member that was resumed is run.
+    held: Arc<Gate>,
+    /// Ends the long `receive`.
+    long: Arc<Gate>,
+    /// Lets the first member go on that was resumed.
+    first: Arc<Gate>,
+}
+
+impl CameBack {
+    const MEMBERS: usize = 20;
+
+    /// The first of them stays in a long `receive` too where `first_stays`; and what the sink receives after its own.
+    fn new(first_stays: bool, then: Option<ToSink>) -> Self {
+        const CAPACITY: usize = 64;
+        const BURSTS: usize = 8;
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let [begin, held, long, first] = [(); 4].map(|()| Arc::<Gate>::default());
+        let open = OpenAtLast([&begin, &held, &long, &first].map(Arc::clone).into());
+        let sink = connect_mut(&runtime, Sink, CAPACITY);
+        sink.send(ToSink::Pass(Arc::clone(&begin))).unwrap();
+        assert!(holds_in_time(|| begin.reached.load(SeqCst)));
+        let marks = Arc::<AtomicUsize>::default();
+        let ending = Arc::new(Mutex::new(Ending {
+            left: Self::MEMBERS * BURSTS,
+            with: [ToSink::Pass(Arc::clone(&long))]
+                .into_iter()
+                .chain(then)
+                .collect(),
+        }));
+        let members: Vec<_> = (0..Self::MEMBERS)
+            .map(|_| {
+                let member = runtime.connect_mut(Member {
+                    sink: sink.clone(),
+                    marks: Arc::clone(&marks),
+                });
+                for _ in 0..BURSTS {
+                    let burst = ToMember::Burst(CAPACITY + 1, Arc::clone(&ending));
+                    member.send(burst).unwrap();
+                }
+                let last = if first_stays {
+                    ToMember::MarkAndPassFirst(Arc::clone(&first))
+                } else {
+                    ToMember::Mark
+                };
+                member.send(last).unwrap();
+                member
+            })
+            .collect();
+        assert!(holds_in_time(|| sink.info().parked == Self::MEMBERS));
+        // One worker is held until the sink is in its long `receive`: so far the other does all in turn.
+        let holder = connect_mut(&runtime, Sink, 1);
+        holder.send(ToSink::Pass(Arc::clone(&held))).unwrap();
+        assert!(holds_in_time(|| held.reached.load(SeqCst)));
+        begin.open.store(true, SeqCst);
+        assert!(holds_in_time(|| long.reached.load(SeqCst)));
+        assert!(sink.len() <= 1);
+        Self {
+            _open: open,
+            runtime,
+            sink,
+            members,
+            marks,
+            held,
+            long,
+            first,
+        }
+    }
+
+    /// The first that was resumed is inside a long `receive`, and the sink's is over.
+    fn let_the_first_stay(&self) {
+        self.held.open.store(true, SeqCst);
+        assert!(holds_in_time(|| self.first.reached.load(SeqCst)));
+        self.long.open.store(true, SeqCst);
+    }
+
+    fn assert_all_go_on(&self) {
+        let all = holds_in_time(|| self.marks.load(SeqCst) == self.members.len());
+        assert!(
+            all,
+            "{} of {} go on, {} are parked on a mailbox that is empty",
+            self.marks.load(SeqCst),
+            self.members.len(),
+            self.sink.info().parked
+        );
+    }
+}
+
+/// The same behind a mailbox whose crowd came back before: each that has nothing to send lets the next one go.
+#[test]
+fn room_before_a_long_receive_is_for_all_who_wait_where_they_came_back_before() {
+    let crowd = CameBack::new(false, None);
+    crowd.held.open.store(true, SeqCst);
+    crowd.assert_all_go_on();
+}
+
+/// The one that was promised room keeps that from nobody while its `receive` lasts: the receiver comes by, and lets others go a turn later.
+#[test]
+fn who_was_resumed_and_is_in_a_long_receive_is_not_awaited_for_ever() {
+    let crowd = CameBack::new(true, None);
+    crowd.let_the_first_stay();
+    crowd.assert_all_go_on();
+    assert!(!crowd.first.open.load(SeqCst));
+}
+
+/// A receiver that is about to be parked lets all go for whom there is room, though they came back before and the first is inside a long `receive`.
+#[test]
+fn a_receiver_that_is_parked_lets_all_go_for_whom_there_is_room() {
+    let (out, _never_read) = bounded(1);
+    let crowd = CameBack::new(true, Some(ToSink::Park(out.clone())));
+    crowd.let_the_first_stay();
+    crowd.assert_all_go_on();
+    let is_parked = || {
+        let machines = crowd.runtime.machines();
+        machines
+            .iter()
+            .any(|info| info.id == crowd.sink.id() && info.parked)
+    };
+    assert!(holds_in_time(is_parked));
+}
+
+/// Two machines wait for a machine that is parked itself and has room for one: the first does not use what it was promised, and the second gets
+/// it, though the receiver does not come by again.
+#[test]
+fn a_promise_that_is_not_used_is_passed_on_behind_a_parked_machine() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let idle = || runtime.wait_idle(PATIENCE).expect("nobody can go on");
+    let (out, passed_on) = bounded(1);
+    let (_, slow) = runtime.connect_with_capacity(
+        move |_: ToSink| {
+            for _ in 0..2 {
+                out.send(()).unwrap();
+            }
+        },
+        1,
+    );
+    let marks = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+    let members = marks.each_ref().map(|marks| {
+        runtime.connect_mut(Member {
+            sink: slow.clone(),
+            marks: Arc::clone(marks),
+        })
+    });
+    // The first one's first is read, and stops the slow machine; what is left is beyond the capacity of one, so that both are parked.
+    for member in &members {
+        member.send(ToMember::SendTwo).unwrap();
+        idle();
+        member.send(ToMember::Mark).unwrap();
+    }
+    assert_eq!(slow.info().parked, 2, "both wait");
+    while !slow.is_empty() {
+        while passed_on.try_recv().is_ok() {}
+        idle();
+    }
+    let ran = marks.each_ref().map(|marks| marks.load(SeqCst));
+    assert_eq!(
+        (slow.info().parked, ran),
+        (0, [1, 1]),
+        "who is parked on a mailbox that is empty, and what each has run"
     );
 }
 

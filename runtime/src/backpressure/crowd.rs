@@ -33,13 +33,13 @@ impl Crowd {
         waited: false,
     };
 
-    /// How many may be resumed now, while the mailbox ends at `tail`.
-    pub(super) fn how_many(&mut self, tail: u64, comes_by: ComesBy) -> u64 {
+    /// How many may be resumed now, while the mailbox ends at `tail` and `owed` of those who were resumed have not had their turn.
+    pub(super) fn how_many(&mut self, tail: u64, owed: u64, comes_by: ComesBy) -> u64 {
         if comes_by == ComesBy::NobodyKnowsWhen {
             return u64::MAX;
         }
-        if self.resumed > 0 && self.tail == tail && !self.waited {
-            // They have not run yet. But they may have nothing to send, or have ended, so not for ever.
+        if self.resumed > 0 && owed > 0 && self.tail == tail && !self.waited {
+            // They have not run yet. But they may be inside a long `receive`, so not for ever.
             self.waited = comes_by == ComesBy::NextTurn;
             return self.at_once.saturating_sub(self.resumed);
         }
@@ -53,6 +53,11 @@ impl Crowd {
         }
         (self.resumed, self.came_back) = (0, 0);
         self.at_once
+    }
+
+    /// Whether a machine that had its turn lets the next one go, where so many others have theirs to come.
+    pub(super) fn lets_follow(&self, owed: u64) -> bool {
+        owed < self.at_once
     }
 
     /// A machine has come to wait.
@@ -76,7 +81,7 @@ mod tests {
 
     /// One round: so many may be resumed, `waiting` would be, and so many come back after they have sent something.
     fn round(crowd: &mut Crowd, tail: &mut u64, waiting: u64, come_back: u64) -> u64 {
-        let resumed = crowd.how_many(*tail, ComesBy::NextTurn).min(waiting);
+        let resumed = crowd.how_many(*tail, 0, ComesBy::NextTurn).min(waiting);
         crowd.note(resumed, *tail);
         *tail += resumed;
         for _ in 0..come_back.min(resumed) {
@@ -113,27 +118,49 @@ mod tests {
         let mut tail = 0;
         while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
         let tail = tail + 1;
-        assert_eq!(crowd.how_many(tail, ComesBy::ThisTurn), 1);
+        assert_eq!(crowd.how_many(tail, 0, ComesBy::ThisTurn), 1);
         crowd.note(1, tail);
         for _ in 0..3 {
-            assert_eq!(crowd.how_many(tail, ComesBy::ThisTurn), 0, "it has not run");
+            assert_eq!(
+                crowd.how_many(tail, 1, ComesBy::ThisTurn),
+                0,
+                "it has not run"
+            );
         }
         assert_eq!(
-            crowd.how_many(tail, ComesBy::NextTurn),
+            crowd.how_many(tail, 1, ComesBy::NextTurn),
             0,
             "nor in the same turn"
         );
         assert!(
-            crowd.how_many(tail, ComesBy::NextTurn) > 0,
-            "a turn later it may have nothing to send, and the next one's is the room"
+            crowd.how_many(tail, 1, ComesBy::NextTurn) > 0,
+            "a turn later it may be inside a long `receive`, and the next one's is the room"
         );
+    }
+
+    #[test]
+    fn those_who_have_run_do_not_count_though_they_sent_nothing() {
+        let (mut crowd, mut tail) = (Crowd::NEW, 0);
+        while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
+        let tail = tail + 1;
+        assert_eq!(crowd.how_many(tail, 0, ComesBy::ThisTurn), 1);
+        crowd.note(1, tail);
+        assert_eq!(crowd.how_many(tail, 0, ComesBy::ThisTurn), 2);
+    }
+
+    #[test]
+    fn one_follows_another_where_no_more_are_on_their_way_than_proved_right() {
+        assert!(Crowd::NEW.lets_follow(1_000));
+        let (mut crowd, mut tail) = (Crowd::NEW, 0);
+        while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
+        assert!(crowd.lets_follow(0) && !crowd.lets_follow(1));
     }
 
     #[test]
     fn who_comes_for_the_first_time_has_not_come_back() {
         let mut crowd = Crowd::NEW;
         (0..20).for_each(|_| crowd.comes());
-        assert!(crowd.how_many(0, ComesBy::NextTurn) >= 20);
+        assert!(crowd.how_many(0, 0, ComesBy::NextTurn) >= 20);
     }
 
     #[test]
@@ -142,7 +169,7 @@ mod tests {
         while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
         // The mailbox is over its capacity: there is no room for anybody.
         for _ in 0..10 {
-            assert_eq!(crowd.how_many(tail, ComesBy::NextTurn), 1);
+            assert_eq!(crowd.how_many(tail, 0, ComesBy::NextTurn), 1);
             crowd.note(0, tail);
         }
     }
@@ -151,6 +178,6 @@ mod tests {
     fn who_may_never_come_by_again_resumes_all() {
         let (mut crowd, mut tail) = (Crowd::NEW, 0);
         while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
-        assert_eq!(crowd.how_many(tail, ComesBy::NobodyKnowsWhen), u64::MAX);
+        assert_eq!(crowd.how_many(tail, 0, ComesBy::NobodyKnowsWhen), u64::MAX);
     }
 }

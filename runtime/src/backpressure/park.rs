@@ -82,23 +82,32 @@ fn leave_list(machine: &Header) {
     }
 }
 
-/// What a machine owes that was resumed because a channel had room: to pass it on, when it had its turn, if there is room left then.
+/// What a machine owes that was resumed because a mailbox had room: to pass it on, when it had its turn, if there is room left then.
 ///
-/// The reader of a channel lets no more machines go than there is room, and may not come by again. A machine that does not use what it
-/// was promised is then the only one left who can let the next one go.
+/// The consumer lets no more machines go than there is room, and may not come by again: the reader of a channel, or a machine that is parked itself or
+/// inside a long `receive`. A machine that does not use what it was promised is then the only one left who can let the next one go.
 #[must_use = "the promise is passed on when this is dropped"]
 pub(crate) struct Promise(MemRef);
 
 impl Promise {
+    /// Promises `machine` room in the mailbox of `receiver`, which counts it. The caller won the resume of `machine` and has not queued it yet.
+    pub(super) fn give(machine: &Header, receiver: MemRef) {
+        let before = lock(&machine.side().promised_by).replace(Self(receiver));
+        debug_assert!(
+            before.is_none(),
+            "it had its turn before it was parked again"
+        );
+    }
+
     /// What `me`, whose token the caller holds, was promised last, if anything.
     pub(crate) fn of(me: &Header) -> Option<Self> {
-        lock(&me.side().promised_by).take().map(Self)
+        lock(&me.side().promised_by).take()
     }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        // SAFETY: alive through the reference, and its table fits its type.
+        // SAFETY: alive through the reference, and its table fits its type; the promise is consumed here.
         unsafe { (self.0.vtable.pass_on)(self.0.as_ptr()) };
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::crowd::{ComesBy, Crowd};
+use super::park::Promise;
 use crate::cell::{Header, MailboxCell, MemRef, Resumed, Scheduled, cell_of};
 use crate::mailbox::{Announce, Bound, Refused, word};
 use crate::protocol::Point;
@@ -29,6 +30,8 @@ pub(super) struct List<P> {
     /// Linked nodes that carry an instruction: threads and futures.
     foreign: usize,
     crowd: Crowd,
+    /// Machines that were resumed for room here and have not had their turn since: each holds a [`Promise`].
+    owed: u64,
     /// Linked nodes that do not: machines.
     machines: usize,
     /// Threads and futures that ever came to wait, and how long those waited, together, that have gone.
@@ -82,6 +85,7 @@ impl<P> Waiters<P> {
                 last: NONE,
                 foreign: 0,
                 crowd: Crowd::NEW,
+                owed: 0,
                 machines: 0,
                 foreign_ever: 0,
                 waited: Duration::ZERO,
@@ -230,19 +234,35 @@ struct Released {
     wakers: Vec<Waker>,
 }
 
+/// Why a machine is resumed by the one whose room it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// There is room, which it is promised.
+    Room,
+    /// The mailbox is closed: there is nothing to promise.
+    Closed,
+}
+
 impl Released {
     /// Resumes a parked machine, if no other party was faster.
-    fn resume<P>(&mut self, list: &mut List<P>, key: u32, machine: NonNull<Header>) -> Resumed {
+    fn resume<P>(
+        &mut self,
+        list: &mut List<P>,
+        key: u32,
+        machine: NonNull<Header>,
+        reason: Reason,
+    ) -> Resumed {
         // SAFETY: linked, so neither queued nor freed.
         let header = unsafe { machine.as_ref() };
         let won = header.held.resume();
         if won == Resumed::Won {
             let side = header.side();
-            match side.edge.take() {
-                Some(edge) if !edge.vtable.is_machine => {
-                    *lock(&side.promised_by) = Some(edge);
+            match (side.edge.take(), reason) {
+                (Some(edge), Reason::Room) => {
+                    list.owed += 1;
+                    Promise::give(header, edge);
                 }
-                edge => self.edges.extend(edge),
+                (edge, _) => self.edges.extend(edge),
             }
             list.remove(key);
             // SAFETY: the resume was won: the token is ours.
@@ -316,7 +336,14 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
     {
         let mut list = waiters.lock();
         let limit = queue.next_limit();
-        let at_once = list.crowd.how_many(queue.tail().index(), comes_by);
+        let owed = list.owed;
+        let at_once = list.crowd.how_many(queue.tail().index(), owed, comes_by);
+        // Who has been promised room and has not had its turn yet passes on what it does not use, so that the consumer need not come by again for
+        // that. One that does come by goes by its crowd: it resumes others though one of those may be inside a long `receive`.
+        let owed = match comes_by {
+            ComesBy::ThisTurn | ComesBy::NextTurn => 0,
+            ComesBy::NobodyKnowsWhen => owed,
+        };
         let mut granted = 0;
         let mut key = list.first;
         // Nobody is sent to a closed mailbox any more: who waits for its room goes on.
@@ -330,11 +357,13 @@ pub(super) unsafe fn serve_waiters<P>(cell: &MailboxCell<P>, comes_by: ComesBy) 
             if let Who::Machine(machine) = *list.who(key) {
                 // A machine is promised a slot, so that a crowd does not stampede; it may never use it. Behind those that are
                 // promised none there may be a thread: for it the room counts that is there, since the consumer may not come by again.
-                if !closed && (tail.index() + granted >= limit || granted >= at_once) {
+                let promised = tail.index() + owed + granted;
+                let reason = if closed { Reason::Closed } else { Reason::Room };
+                if !closed && (promised >= limit || granted >= at_once) {
                     if list.foreign == 0 {
                         break;
                     }
-                } else if released.resume(&mut list, key, machine) == Resumed::Won {
+                } else if released.resume(&mut list, key, machine, reason) == Resumed::Won {
                     granted += 1;
                 }
             } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
@@ -400,7 +429,7 @@ pub(crate) fn release_all<P>(cell: &MailboxCell<P>) {
             let next = list.nodes[key as usize].next;
             if let Who::Machine(machine) = *list.who(key) {
                 // Lost: another party resumes it, and unlinks it. No duty is left here.
-                let _ = released.resume(&mut list, key, machine);
+                let _ = released.resume(&mut list, key, machine, Reason::Closed);
             } else if let Who::Waiting(instruction, waker, since) = list.settle(key, Who::Delivered)
             {
                 list.waited += since.elapsed();
@@ -467,10 +496,10 @@ pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
     }
 }
 
-/// Lets the next machine go that waits for room in a channel, if there is room: see [`Promise`](super::Promise).
+/// A machine that was promised room had its turn: lets the next one go if there is room for it too. See [`Promise`].
 ///
 /// # Safety
-/// `receiver` is a `MailboxCell<P>` and alive.
+/// `receiver` is a `MailboxCell<P>` and alive, and the caller consumes one of its promises.
 pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
     // SAFETY: by the caller's word.
     let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
@@ -480,8 +509,13 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
     let mut released = Released::default();
     {
         let mut list = waiters.lock();
+        debug_assert!(list.owed > 0, "a promise that was not given");
+        list.owed -= 1;
         // The limit was last published under this lock, if anybody waits. An index that is too old lets one go too many.
-        if list.machines == 0 || !cell.queue.seems_to_have_room() {
+        if list.machines == 0
+            || !list.crowd.lets_follow(list.owed)
+            || !cell.queue.seems_to_have_room_beyond(list.owed)
+        {
             return;
         }
         let mut key = list.first;
@@ -489,8 +523,9 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
             let next = list.nodes[key as usize].next;
             // Threads and futures wait for room that there is not: the consumer gives it to them before it promises any to machines.
             if let Who::Machine(machine) = *list.who(key)
-                && released.resume(&mut list, key, machine) == Resumed::Won
+                && released.resume(&mut list, key, machine, Reason::Room) == Resumed::Won
             {
+                list.crowd.note(1, cell.queue.tail().index());
                 break;
             }
             key = next;

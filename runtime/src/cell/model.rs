@@ -320,6 +320,14 @@ impl Subject {
         MemRef::of(self.header())
     }
 
+    /// A handle for another thread.
+    pub(crate) fn in_hands_of_another(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            tally: Arc::clone(&self.tally),
+        }
+    }
+
     /// Puts one instruction in, beyond the capacity where need be; the consumer is awake.
     pub(crate) fn fill(&self) {
         let claim = self.sender.cell().queue.claim(Bound::Overflow(UNBOUNDED));

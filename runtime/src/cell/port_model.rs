@@ -18,7 +18,7 @@ use super::{
     Scheduled, Turn, VTable, cell_of, expose, next_free_id,
 };
 use crate::backpressure::model::send_blocking;
-use crate::backpressure::{self, ComesBy, Parked, make_room, make_room_now, park};
+use crate::backpressure::{self, ComesBy, Parked, Promise, make_room, make_room_now, park};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::sender::Sender;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell, model, yield_now};
@@ -559,6 +559,10 @@ fn ring(through_first: bool) {
             unsafe { consume(machine.header().in_cell()) };
         }
         finish(&machine.reference(), &machine.shared, []);
+    }
+    // Whoever was resumed has had its turn.
+    for machine in &machines {
+        drop(Promise::of(machine.header()));
     }
     for machine in machines {
         assert_eq!(Tally::is(&machine.shared.tally.received), 1);

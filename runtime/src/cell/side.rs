@@ -6,6 +6,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::{ControlMessage, Edge, MemRef};
+use crate::backpressure::Promise;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, lock};
 use crate::unwind;
 
@@ -18,9 +19,9 @@ pub(crate) struct Side {
     pub(crate) edge: Edge,
     /// The key of this machine's node in the waiter list that `edge` names. Written before PARKED, read after the resume.
     pub(crate) wait_key: AtomicU32,
-    /// The channel whose room this machine was resumed for, until it has had its turn. Written before it is queued, for the holder of
+    /// The mailbox whose room this machine was resumed for, until it has had its turn. Written before it is queued, for the holder of
     /// the token.
-    pub(crate) promised_by: Mutex<Option<MemRef>>,
+    pub(crate) promised_by: Mutex<Option<Promise>>,
     /// The multiple of the capacity that is the hard limit of this mailbox; 0: that of its runtime. Written before anybody else sees it.
     pub(crate) hard_limit: AtomicUsize,
     /// Full receivers on which the machine is still to be parked: the rest of a `receive` that met several. For the holder of the

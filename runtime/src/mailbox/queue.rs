@@ -291,9 +291,14 @@ impl<P, M> Queue<P, M> {
 
     /// Whether a push that may not exceed the limit would find room: a look, for who spins a little before it waits.
     pub(crate) fn seems_to_have_room(&self) -> bool {
+        self.seems_to_have_room_beyond(0)
+    }
+
+    /// The same where so many instructions are expected already.
+    pub(crate) fn seems_to_have_room_beyond(&self, expected: u64) -> bool {
         // Relaxed: the push decides.
         let tail = Tail(self.tail.load(Ordering::Relaxed));
-        tail.has(CLOSED) || tail.index() < self.limit.load(Ordering::Relaxed)
+        tail.has(CLOSED) || tail.index() + expected < self.limit.load(Ordering::Relaxed)
     }
 
     /// Clears WAITERS. The caller holds the waiter lock and found the list empty.
