@@ -217,6 +217,8 @@ fn overflows_are_counted_at_each_full_receiver() {
     }
     runtime.wait_idle(PATIENCE).expect("it goes on");
     assert_eq!(info_of(&runtime, &fan).parks, 5);
+    let total = runtime.stats().total();
+    assert_eq!((total.parks, total.overflows), (5, 10));
 }
 
 /// A ring through a thread or a task cannot be seen, but the machine that waits for one can, and for how long it has.

@@ -205,6 +205,12 @@ impl Iterator for Noted {
             .or_else(|| second.take())
             .or_else(|| self.more.next())?;
         receiver.overflowed(over);
+        CURRENT.with(|current| {
+            // SAFETY: set by `OnWorker`, which the local queue outlives.
+            if let Some(local) = unsafe { current.local.get().as_ref() } {
+                local.remote().counters.overflows.add(u64::from(over));
+            }
+        });
         Some(receiver)
     }
 }

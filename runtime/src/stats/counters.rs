@@ -30,6 +30,7 @@ pub(crate) struct Counters {
     pub(crate) exhausted: Counter,
     pub(crate) parks: Counter,
     pub(crate) parked_ns: Counter,
+    pub(crate) overflows: Counter,
     pub(crate) ring_breaks: Counter,
     pub(crate) steals: Counter,
     pub(crate) rescues: Counter,

@@ -21,6 +21,8 @@ pub struct WorkerStats {
     pub parks: u64,
     /// How long machines were parked that this worker ran next, together.
     pub parked_for: Duration,
+    /// Instructions that machines sent beyond the receiver's capacity.
+    pub overflows: u64,
     /// Machines that gave way because parking them would have closed a ring.
     pub ring_breaks: u64,
     /// Batches of machines taken from other workers.
@@ -52,6 +54,7 @@ impl WorkerStats {
             exhausted: counters.exhausted.get(),
             parks: counters.parks.get(),
             parked_for: Duration::from_nanos(counters.parked_ns.get()),
+            overflows: counters.overflows.get(),
             ring_breaks: counters.ring_breaks.get(),
             steals: counters.steals.get(),
             rescues: counters.rescues.get(),
@@ -70,6 +73,7 @@ impl WorkerStats {
         self.exhausted += other.exhausted;
         self.parks += other.parks;
         self.parked_for += other.parked_for;
+        self.overflows += other.overflows;
         self.ring_breaks += other.ring_breaks;
         self.steals += other.steals;
         self.rescues += other.rescues;
