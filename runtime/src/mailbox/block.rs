@@ -185,7 +185,7 @@ impl<P> Block<P> {
     }
 
     /// # Safety
-    /// The block is alive and `i` is less than its slots.
+    /// The block is alive and `i` is at most the number of its slots; with that number the result is their end, and no slot.
     #[inline]
     unsafe fn slot(block: NonNull<Self>, i: usize) -> NonNull<Slot<P>> {
         // SAFETY: inside the allocation by the caller's word.

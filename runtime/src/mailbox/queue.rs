@@ -46,7 +46,7 @@ pub(crate) enum Wake {
     Nothing,
 }
 
-/// Why a push did not happen; the instruction stays where it was.
+/// Why no slot was claimed. The instruction was not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Full,
@@ -197,7 +197,7 @@ impl<P, M> Queue<P, M> {
 
     #[inline]
     fn exchange(&self, from: Tail, to: Tail) -> bool {
-        // AcqRel: as for the claim in `push`. Relaxed on failure: the caller looks again.
+        // AcqRel: as for the claim in `claim_within`. Relaxed on failure: the caller looks again.
         self.tail
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()

@@ -122,11 +122,11 @@ impl<P, M> Queue<P, M> {
     /// As for `pop`.
     pub(crate) unsafe fn is_ready(&self) -> bool {
         let head = self.head.load(Ordering::Relaxed);
-        // Acquire: as in `pop`.
+        // Acquire: as in `reader`.
         let Some(block) = NonNull::new(self.head_block.load(Ordering::Acquire)) else {
             return false;
         };
-        // SAFETY: as in `pop`; a block whose last slot was read is left to `pop`.
+        // SAFETY: as in `moves_on`, to which a block whose last slot was read is left.
         unsafe {
             if head - Block::base(block) == Block::slots(block) {
                 return !block.as_ref().next.load(Ordering::Acquire).is_null();

@@ -216,11 +216,11 @@ impl<P, M> Queue<P, M> {
     fn install(&self, block: NonNull<Block<P>>, before: Tail, limit: u64, step: u32) {
         let block_end = before.index() + Block::<P>::slots_at(step);
         if before.has(BARE) {
-            // Release: pairs with the consumer's Acquire in `pop`: the header of the block is written before.
+            // Release: pairs with the consumer's Acquire in `reader` and `moves_on`: the header of the block is written before.
             self.head_block.store(block.as_ptr(), Ordering::Release);
         } else {
             let last = self.tail_block.load(Ordering::Relaxed);
-            // Release: pairs with the consumer's Acquire of `next` in `pop`. From here on the consumer may free `last`.
+            // Release: pairs with the consumer's Acquire of `next` in `moves_on`. From here on the consumer may free `last`.
             // SAFETY: not BARE when the claim succeeded, and the consumer moves on or rests only after it finds `next`
             // or an unchanged index: `last` is alive until this store.
             unsafe { (*last).next.store(block.as_ptr(), Ordering::Release) };
