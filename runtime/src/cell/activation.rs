@@ -130,17 +130,17 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
             // Noted by a destructor or a waker after the machine was done with: nobody is there to be parked for it.
             drop(take_noted());
         }
-        if let Outcome::Ended = gone {
-            // SAFETY: the token's own reference, given up once.
-            drop(unsafe { MemRef::from_raw(cell) });
-            return After::Gone;
-        }
         match gone {
-            Outcome::Gone | Outcome::Ended => After::Gone,
+            Outcome::Gone => After::Gone,
             // SAFETY: the activation kept the token.
             Outcome::Again => After::Again(unsafe { Scheduled::new(cell) }),
             // SAFETY: as above.
             Outcome::Lingers => After::Lingers(unsafe { Scheduled::new(cell) }),
+            Outcome::Ended => {
+                // SAFETY: the token's own reference, given up once.
+                drop(unsafe { MemRef::from_raw(cell) });
+                After::Gone
+            }
         }
     }
 }

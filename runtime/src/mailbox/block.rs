@@ -46,9 +46,12 @@ pub(super) struct Place<P>(NonNull<Slot<P>>);
 
 impl<P> Place<P> {
     /// Moves the instruction into the slot and marks it ready; after this the producer may not touch the block.
+    ///
+    /// # Safety
+    /// The place was not written before.
     #[inline]
-    pub(super) fn write(self, value: P) {
-        // SAFETY: the claim keeps the block alive until the ready mark (invariant 1), and a place is written once.
+    pub(super) unsafe fn write(&self, value: P) {
+        // SAFETY: the claim keeps the block alive until the ready mark (invariant 1).
         let slot = unsafe { self.0.as_ref() };
         slot.value.with_mut(|to| {
             // SAFETY: invariant 2: the claimer alone writes the slot, and the consumer reads it only after the mark.

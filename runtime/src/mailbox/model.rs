@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool as Flag, AtomicUsize as Count, Ordering::Rela
 
 use ::loom::thread;
 
-use super::queue::{Bound, Popped, Queue, Refused, Rest, UNBOUNDED, Wake};
+use super::queue::{Bound, Popped, Queue, Reader, Refused, Rest, UNBOUNDED, Wake};
 use super::word;
 use crate::sync::{UnsafeCell, model};
 
@@ -107,10 +107,20 @@ impl Mailbox {
         self.notes.with_mut(|notes| note(unsafe { &mut *notes }))
     }
 
-    /// One look of the consumer.
-    fn pop(&self) -> Look {
+    /// One look of the consumer, which keeps its place as an activation does until it found nothing.
+    fn pop<'a>(&'a self, place: &mut Option<Reader<'a, Item, ()>>) -> Look {
         // SAFETY: the caller holds the token, as loom checks by `note`.
-        match unsafe { self.queue.pop() } {
+        let reader = place.get_or_insert_with(|| unsafe { self.queue.reader() });
+        // SAFETY: as above.
+        let popped = match unsafe { reader.take() } {
+            Some(item) => Popped::Item(item),
+            None if reader.is_at_end() => Popped::Empty,
+            None => Popped::Unwritten,
+        };
+        if !matches!(popped, Popped::Item(_)) {
+            *place = None;
+        }
+        match popped {
             Popped::Item(item) => {
                 self.note(|notes| notes.received.push((item.producer, item.number)));
                 Look::Received
@@ -136,12 +146,13 @@ impl Mailbox {
     /// The consumer's loop: until it rests, gives way or has ended.
     fn consume(&self) {
         self.note(|notes| assert!(!notes.ended, "scheduled after its end"));
+        let mut place = None;
         loop {
             if self.queue.tail().has(word::CONTROL) {
                 self.queue.clear_control();
                 self.note(|notes| notes.control_served += 1);
             }
-            match self.pop() {
+            match self.pop(&mut place) {
                 Look::Received => continue,
                 Look::Unwritten => {
                     self.again.store(true, Relaxed);
@@ -356,7 +367,7 @@ fn model_bound() {
             .collect();
         loop {
             assert!(mailbox.queue.len() <= 1, "over its capacity");
-            if mailbox.pop() != Look::Received {
+            if mailbox.pop(&mut None) != Look::Received {
                 break;
             }
             mailbox.queue.publish_limit();
@@ -409,9 +420,11 @@ fn model_end_with_claims_in_flight() {
         });
         // The consumer ends, as a machine does: closed first, then drained.
         let _ = mailbox.queue.close();
-        while mailbox.pop() == Look::Received {}
+        let mut place = None;
+        while mailbox.pop(&mut place) == Look::Received {}
         mailbox.finish([a, b]);
-        while mailbox.pop() == Look::Received {}
+        let mut place = None;
+        while mailbox.pop(&mut place) == Look::Received {}
         assert_eq!(mailbox.queue.len(), 0);
         mailbox.note(|notes| assert_eq!(notes.received.len(), mailbox.accepted.load(Relaxed)));
         assert_eq!(mailbox.schedules.load(Relaxed), 0);

@@ -6,6 +6,8 @@
 mod pop;
 mod push;
 
+#[cfg(all(test, loom))]
+pub(crate) use pop::Reader;
 pub(crate) use push::Claim;
 
 use std::ptr::{self, NonNull};

@@ -366,3 +366,82 @@ fn threads() {
     }
     assert_eq!(next, [EACH; PRODUCERS as usize]);
 }
+
+/// A reader that is kept while others push, from every place where it may begin, and over the ends of blocks.
+#[test]
+fn a_reader_keeps_its_place() {
+    fn run<P: Clone + PartialEq + std::fmt::Debug>(make: impl Fn(usize) -> P) {
+        for before in if cfg!(miri) { 3..5 } else { 0..9 } {
+            for burst in [1, if cfg!(miri) { 9 } else { 40 }] {
+                // Awake and bare at first.
+                let queue = Queue::<P>::new(UNBOUNDED, false);
+                let (mut pushed, mut read) = (0, 0);
+                for _ in 0..before {
+                    let _ = must_push(&queue, make(pushed));
+                    pushed += 1;
+                }
+                for _ in 0..before / 2 {
+                    assert_eq!(pop(&queue), Some(make(read)));
+                    read += 1;
+                }
+                // SAFETY: this thread is the consumer.
+                let mut reader = unsafe { queue.reader() };
+                for _ in 0..3 {
+                    // SAFETY: as above.
+                    while let Some(value) = unsafe { reader.take() } {
+                        assert_eq!(value, make(read));
+                        read += 1;
+                        assert_eq!((reader.head(), queue.head()), (read as u64, read as u64));
+                        if pushed % 7 != 0 {
+                            let _ = must_push(&queue, make(pushed));
+                            pushed += 1;
+                        }
+                    }
+                    assert!(reader.is_at_end());
+                    assert_eq!(read, pushed);
+                    for _ in 0..burst {
+                        let _ = must_push(&queue, make(pushed));
+                        pushed += 1;
+                    }
+                    assert!(!reader.is_at_end());
+                }
+            }
+        }
+    }
+    run(|n| n);
+    run(|n| n as u8);
+    run(|_| ());
+    run(|n| vec![n; 2]);
+    run(|n| [n; 40]);
+    #[derive(Clone, PartialEq, Debug)]
+    #[repr(align(256))]
+    struct Aligned(usize);
+    run(Aligned);
+}
+
+/// Claims of several threads are written in any order; the reader waits for the oldest.
+#[test]
+fn a_reader_waits_for_the_oldest_claim() {
+    let queue = Queue::<Box<u64>>::new(UNBOUNDED, true);
+    let claims: Vec<_> = (0..20)
+        .map(|_| queue.claim(Bound::Capacity).expect("open"))
+        .collect();
+    // SAFETY: this thread is the consumer.
+    let mut reader = unsafe { queue.reader() };
+    let mut claims: Vec<_> = claims.into_iter().enumerate().collect();
+    let first = claims.remove(0);
+    for (n, claim) in claims.into_iter().rev() {
+        let _ = claim.write(Box::new(n as u64));
+        // SAFETY: as above.
+        assert_eq!(unsafe { reader.take() }, None);
+        assert!(!reader.is_at_end());
+    }
+    assert_eq!(first.1.write(Box::new(0)), Wake::Schedule);
+    for n in 0..20 {
+        // SAFETY: as above.
+        assert_eq!(unsafe { reader.take() }, Some(Box::new(n)));
+    }
+    // SAFETY: as above.
+    assert_eq!(unsafe { reader.take() }, None);
+    assert!(reader.is_at_end());
+}

@@ -1,5 +1,6 @@
 //! The producers' steps.
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::{Bound, Queue, Refused, Wake, wake_of};
@@ -34,8 +35,20 @@ impl<P> Claim<P> {
     /// Puts the instruction where the consumer finds it. A large one is copied once on its way, from the sender's stack into its slot.
     #[inline]
     pub(crate) fn write(self, value: P) -> Wake {
-        self.place.write(value);
-        self.wake
+        let claim = ManuallyDrop::new(self);
+        // SAFETY: a claim is used up here, so that its slot is written once.
+        unsafe { claim.place.write(value) };
+        claim.wake
+    }
+}
+
+impl<P> Drop for Claim<P> {
+    /// A slot that is never written would keep its consumer waiting, and a worker busy, for ever.
+    fn drop(&mut self) {
+        eprintln!(
+            "d3: a slot that was claimed was not written; aborting, since its consumer would wait for ever"
+        );
+        std::process::abort();
     }
 }
 
@@ -175,6 +188,8 @@ impl<P, M> Queue<P, M> {
             let within_block = !tail.has(BARE) && index < self.block_end.load(Ordering::Relaxed);
             if within_block {
                 let block = self.tail_block.load(Ordering::Relaxed);
+                // Before the claim, which is to be written at once: to give a block back may take a lock.
+                spare.free();
                 // Only a push below the limit may move `end`; one above it claims its slot and leaves `end` as it is.
                 let next = if over {
                     tail.claimed()
@@ -274,13 +289,17 @@ impl<P> Spare<P> {
     fn keep(&mut self, block: NonNull<Block<P>>) {
         self.0 = Some(block);
     }
-}
 
-impl<P> Drop for Spare<P> {
-    fn drop(&mut self) {
+    fn free(&mut self) {
         if let Some(block) = self.0.take() {
             // SAFETY: never published: alive and ours alone.
             unsafe { Block::free(block) };
         }
+    }
+}
+
+impl<P> Drop for Spare<P> {
+    fn drop(&mut self) {
+        self.free();
     }
 }
