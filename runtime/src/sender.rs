@@ -10,7 +10,8 @@ use crate::cell::{MailboxCell, MemRef, cell_of};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::handle::MachineHandle;
 use crate::id::MachineId;
-use crate::mailbox::{Bound, Claim, Refused, UNBOUNDED, word};
+use crate::mailbox::word::{self, Tail};
+use crate::mailbox::{Bound, Claim, Refused, UNBOUNDED};
 use crate::scheduler::{self, Phase};
 use crate::stats::MailboxInfo;
 use crate::sync::Ordering;
@@ -138,45 +139,33 @@ impl<P: Send + 'static> Sender<P> {
     #[inline(always)]
     pub fn send(&self, instruction: P) -> Result<(), SendError<P>> {
         match self.claim_within() {
-            Some(claim) => {
+            Ok(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())
             }
-            None => self.send_first(instruction),
+            Err(seen) => self.send_first(instruction, seen),
         }
     }
 
-    /// Whether there is no reason yet to ask where an instruction comes from.
+    /// The claim that meets nothing in its way. Err: it is for [`Queue::claim_first`](crate::mailbox::Queue::claim_first) or
+    /// [`claim_slowly`](Self::claim_slowly).
     #[inline(always)]
-    fn takes_from_all(&self) -> bool {
-        match self.cell().header().pool() {
+    fn claim_within(&self) -> Result<Claim<P>, Tail> {
+        let takes_from_all = match self.cell().header().pool() {
             Some(pool) => pool.phase() == Phase::Running,
             None => !self.refused_from_here(),
-        }
-    }
-
-    /// The claim that meets nothing in its way. None: it is for [`claim_first`](Self::claim_first) or [`claim_slowly`](Self::claim_slowly).
-    #[inline(always)]
-    fn claim_within(&self) -> Option<Claim<P>> {
-        if !self.takes_from_all() {
-            return None;
+        };
+        if !takes_from_all {
+            // It has to be asked where the instruction comes from.
+            return Err(Tail::UNSEEN);
         }
         self.cell().queue.claim_within()
     }
 
-    /// The claim at a mailbox that was at rest.
-    #[inline]
-    fn claim_first(&self) -> Option<Claim<P>> {
-        if !self.takes_from_all() {
-            return None;
-        }
-        self.cell().queue.claim_first()
-    }
-
     /// The send that wakes a machine from its rest. Not inlined, as the one before it is: what follows takes longer than a call.
     #[inline(never)]
-    fn send_first(&self, instruction: P) -> Result<(), SendError<P>> {
-        match self.claim_first() {
+    fn send_first(&self, instruction: P, seen: Tail) -> Result<(), SendError<P>> {
+        match self.cell().queue.claim_first(seen) {
             Some(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())
@@ -263,7 +252,11 @@ impl<P: Send + 'static> Sender<P> {
     /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
     #[inline]
     pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        match self.claim_within().or_else(|| self.claim_first()) {
+        let claim = match self.claim_within() {
+            Ok(claim) => Some(claim),
+            Err(seen) => self.cell().queue.claim_first(seen),
+        };
+        match claim {
             Some(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())

@@ -39,6 +39,9 @@ const ONE: u64 = 1 << INDEX_SHIFT;
 pub(crate) struct Tail(pub(crate) u64);
 
 impl Tail {
+    /// Nobody has looked: no claim follows from it.
+    pub(crate) const UNSEEN: Self = Self(LOCK);
+
     pub(crate) fn index(self) -> u64 {
         self.0 >> INDEX_SHIFT
     }

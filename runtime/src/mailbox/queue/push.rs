@@ -56,8 +56,13 @@ impl<P, M> Queue<P, M> {
     /// Claims a slot: the four ways below, one after the other, as [`Sender`](crate::Sender) does.
     #[cfg(test)]
     pub(crate) fn claim(&self, bound: Bound) -> Result<Claim<P>, Refused> {
-        if let Some(claim) = self.claim_within().or_else(|| self.claim_first()) {
-            return Ok(claim);
+        match self.claim_within() {
+            Ok(claim) => return Ok(claim),
+            Err(seen) => {
+                if let Some(claim) = self.claim_first(seen) {
+                    return Ok(claim);
+                }
+            }
         }
         if let Bound::Overflow(hard) = bound
             && let Some(claim) = self.claim_over(hard)
@@ -67,38 +72,36 @@ impl<P, M> Queue<P, M> {
         self.claim_slowly(bound)
     }
 
-    /// Claims a slot below the limit, if that takes no more than one step: most pushes. None: it is for
-    /// [`claim_first`](Self::claim_first) or [`claim_slowly`](Self::claim_slowly).
+    /// Claims a slot below the limit, if that takes no more than one step: most pushes. Err: with the word that it saw it is for
+    /// [`claim_first`](Self::claim_first), else for [`claim_slowly`](Self::claim_slowly).
     #[inline]
-    pub(crate) fn claim_within(&self) -> Option<Claim<P>> {
+    pub(crate) fn claim_within(&self) -> Result<Claim<P>, Tail> {
         // Acquire: pairs with the Release that unlocks after a block was installed, so that `end` and `tail_block` are
         // at least as new as the word; if they are newer, the claim below fails.
         let tail = Tail(self.tail.load(Ordering::Acquire));
         if tail.has(CLOSED | LOCK | BARE) || tail.index() >= self.end.load(Ordering::Relaxed) {
-            return None;
+            return Err(tail);
         }
         let block = self.tail_block.load(Ordering::Relaxed);
         // The claim. Acquire as in `exchange`, and to see what the resting consumer left behind; Release so that the
         // consumer whose rest step reads this word sees what this thread did before.
         if !self.exchange(tail, tail.claimed()) {
-            return None;
+            return Err(tail);
         }
         crate::sync::point(Point::Claimed);
         // SAFETY: not BARE and below `end`, and the word did not change between the look at `tail_block` and
         // the claim (the index is monotone, BARE is cleared by pushes only), so this block holds the index and
         // is alive until the ready mark.
-        Some(unsafe { Claim::new(NonNull::new_unchecked(block), tail.index(), tail, false) })
+        Ok(unsafe { Claim::new(NonNull::new_unchecked(block), tail.index(), tail, false) })
     }
 
-    /// Claims the first slot after a rest. None: it is none, or not to be had at once.
+    /// Claims the first slot after a rest, if that is what was `seen`. None: it is not, or not to be had at once.
     #[inline]
-    pub(crate) fn claim_first(&self) -> Option<Claim<P>> {
-        // Acquire: as in `claim_within`.
-        let tail = Tail(self.tail.load(Ordering::Acquire));
-        if tail.has(CLOSED | LOCK) || !tail.has(BARE) {
+    pub(crate) fn claim_first(&self, seen: Tail) -> Option<Claim<P>> {
+        if seen.has(CLOSED | LOCK) || !seen.has(BARE) {
             return None;
         }
-        self.claim_bare(tail)
+        self.claim_bare(seen)
     }
 
     /// Claims a slot beyond the limit, up to `hard` instructions, if that takes no more than one step: most
