@@ -98,6 +98,7 @@ fn sends_from_outside_are_refused_while_machines_drain() {
     let tally = Tally::new();
     let gate = Gate::new();
     let (_, sender) = runtime.connect(Probe(Arc::clone(&tally)));
+    let (_, resting) = runtime.connect(Probe(Tally::new()));
     sender.send(ProbeCmd::Hold(Arc::clone(&gate))).unwrap();
     sender.send(ProbeCmd::Add(1)).unwrap();
     wait_in(&runtime, "the machine is held", || gate.came() == 1);
@@ -105,19 +106,27 @@ fn sends_from_outside_are_refused_while_machines_drain() {
         let runtime = runtime.clone();
         thread::spawn(move || runtime.shutdown(PATIENCE))
     };
-    // The machine cannot end while it is held, so only the refusal ends this loop.
-    let mut accepted = 0;
-    wait_until("a send is refused", || {
-        let taken = sender.try_send(ProbeCmd::Add(1));
-        accepted += usize::from(taken.is_ok());
-        matches!(taken, Err(TrySendError::Disconnected(ProbeCmd::Add(1))))
-    });
+    // The machine cannot end while it is held, so only the refusal ends this wait.
+    wait_until("the machines drain", || sender.is_disconnected());
+    for (sender, held) in [(&sender, 1), (&resting, 0)] {
+        assert_eq!(sender.len(), held, "there is room");
+        let refused = sender.try_send(ProbeCmd::Add(1));
+        assert!(matches!(
+            refused,
+            Err(TrySendError::Disconnected(ProbeCmd::Add(1)))
+        ));
+        let refused = sender.send(ProbeCmd::Add(1));
+        assert!(matches!(
+            refused,
+            Err(SendError::Disconnected(ProbeCmd::Add(1)))
+        ));
+    }
     assert!(!stopping.is_finished(), "the machine still drains");
     gate.open();
     stopping.join().unwrap();
     assert_eq!(
         tally.counts(),
-        (1, 2 + accepted, 1, 1),
+        (1, 2, 1, 1),
         "what was taken before is received"
     );
 }
