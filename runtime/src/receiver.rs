@@ -170,9 +170,9 @@ impl<P: Send + 'static> Receiver<P> {
         &self.cell().mailbox.queue
     }
 
-    fn make_room(&self) {
+    fn make_room(&self, comes_by: ComesBy) {
         // SAFETY: the receiver is the consumer.
-        unsafe { backpressure::make_room_now(&self.cell().mailbox, ComesBy::NobodyKnowsWhen) };
+        unsafe { backpressure::make_room_now(&self.cell().mailbox, comes_by) };
     }
 
     /// Takes an instruction if one is there.
@@ -185,14 +185,15 @@ impl<P: Send + 'static> Receiver<P> {
             // SAFETY: the receiver is the consumer: it is neither Sync nor Clone.
             match unsafe { self.queue().pop_patiently() } {
                 Popped::Item(instruction) => {
-                    self.make_room();
+                    self.make_room(ComesBy::NobodyKnowsWhen);
                     return Ok(instruction);
                 }
                 // Its producer is a few instructions from done. What others sent after it counts as sent, so "empty"
                 // would be a lie.
                 Popped::Unwritten => backoff.wait(),
                 Popped::Empty => {
-                    self.make_room();
+                    // It has nothing to read: it goes by who waits, not by those who were promised room and may be inside a long `receive`.
+                    self.make_room(ComesBy::NextTurn);
                     let tail = self.queue().tail();
                     if self.queue().len() == 0 {
                         if !tail.has(word::CLOSED) {
