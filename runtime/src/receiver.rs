@@ -192,8 +192,7 @@ impl<P: Send + 'static> Receiver<P> {
                 // would be a lie.
                 Popped::Unwritten => backoff.wait(),
                 Popped::Empty => {
-                    // It has nothing to read: it goes by who waits, not by those who were promised room and may be inside a long `receive`.
-                    self.make_room(ComesBy::NextTurn);
+                    self.make_room(ComesBy::NobodyKnowsWhen);
                     let tail = self.queue().tail();
                     if self.queue().len() == 0 {
                         if !tail.has(word::CLOSED) {
@@ -218,8 +217,12 @@ impl<P: Send + 'static> Receiver<P> {
             // Registered before the mailbox says IDLE: who clears IDLE finds the waker.
             self.cell().waker.register(context.waker());
             // SAFETY: the receiver is the consumer, and the mailbox was empty.
-            if unsafe { self.queue().rest() } == Rest::Rested {
-                return Poll::Pending;
+            match unsafe { self.queue().rest() } {
+                Rest::Rested => return Poll::Pending,
+                // There is a place for one more, whatever was promised: who was promised room may be inside a long `receive`, or queued behind
+                // this very call, and until nobody waits the poll does not end.
+                Rest::Waiters => self.make_room(ComesBy::NextTurn),
+                Rest::Busy | Rest::Control | Rest::Closed => {}
             }
         }
     }
