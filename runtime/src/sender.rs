@@ -252,22 +252,23 @@ impl<P: Send + 'static> Sender<P> {
     /// [`TrySendError::Full`] if the mailbox holds its capacity, [`TrySendError::Disconnected`] as for [`send`](Self::send).
     #[inline]
     pub fn try_send(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        let claim = match self.claim_within() {
-            Ok(claim) => Some(claim),
-            Err(seen) => self.cell().queue.claim_first(seen),
-        };
-        match claim {
-            Some(claim) => {
+        match self.claim_within() {
+            Ok(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())
             }
-            None => self.try_send_slowly(instruction),
+            Err(seen) => self.try_send_first(instruction, seen),
         }
     }
 
-    #[cold]
-    fn try_send_slowly(&self, instruction: P) -> Result<(), TrySendError<P>> {
-        match self.claim_slowly(Bound::Capacity) {
+    /// As [`send_first`](Self::send_first).
+    #[inline(never)]
+    fn try_send_first(&self, instruction: P, seen: Tail) -> Result<(), TrySendError<P>> {
+        let claimed = match self.cell().queue.claim_first(seen) {
+            Some(claim) => Ok(claim),
+            None => self.claim_slowly(Bound::Capacity),
+        };
+        match claimed {
             Ok(claim) => {
                 self.fulfil(claim, instruction);
                 Ok(())

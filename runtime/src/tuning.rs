@@ -78,6 +78,8 @@ pub(crate) const INJECTOR_INTERVAL_TURNS: u32 = 61;
 /// And fewer where so many turns take longer than this: it is what a machine that was woken from outside waits behind busy ones. A look costs a
 /// few dozen nanoseconds. Bench: fairness.
 pub(crate) const INJECTOR_INTERVAL_NS: u64 = 200_000;
+/// But never fewer than this: every other turn at least is for the worker's own machines, however long turns are and however much comes from outside.
+pub(crate) const INJECTOR_INTERVAL_TURNS_MIN: u32 = 2;
 
 /// Instructions that take less than this on average gain nothing from a second core: what they touch moves to and fro between the
 /// caches, which alone takes them 100 to 300 ns each. Bench: fan-in, fan-out, chaos on one and on two workers.

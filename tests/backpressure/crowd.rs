@@ -193,18 +193,24 @@ fn a_thousand_machines_behind_one_machine_do_not_stampede() {
     machines_behind(&runtime, sink);
 }
 
+/// Keeps the one worker inside a `receive` until the gate is opened.
+fn hold_the_worker(runtime: &Runtime) -> (Arc<Gate>, Sender<ProbeCmd>) {
+    let gate = Gate::new();
+    let (_, holder) = runtime.connect(Probe(Tally::new()));
+    holder
+        .send(ProbeCmd::Hold(Arc::clone(&gate)))
+        .expect("it lives");
+    wait_in(runtime, "the worker is held", || gate.came() == 1);
+    (gate, holder)
+}
+
 /// The reader takes everything while no machine can run: those who were resumed for the first places are counted when there are more.
 #[test]
 fn a_channel_that_is_read_in_one_go_lets_no_more_go_than_it_holds() {
     let runtime = runtime(1);
     let (ran, mut sink) = (Arc::default(), Channel::new());
     let members = crowd(&runtime, &sink, &ran);
-    let gate = Gate::new();
-    let (_, holder) = runtime.connect(Probe(Tally::new()));
-    holder
-        .send(ProbeCmd::Hold(Arc::clone(&gate)))
-        .expect("it lives");
-    wait_in(&runtime, "the worker is held", || gate.came() == 1);
+    let (gate, _holder) = hold_the_worker(&runtime);
     while sink.step().is_some() {}
     let info = sink.sender().info();
     assert_eq!((info.parked, info.len), (CROWD - CAPACITY, 0));
@@ -365,12 +371,7 @@ fn a_crowd_that_comes_back_is_resumed_a_few_at_a_time() {
         .build()
         .expect("a thread can be had");
     // Nobody runs before all of it is there.
-    let gate = Gate::new();
-    let (_, holder) = runtime.connect(Probe(Tally::new()));
-    holder
-        .send(ProbeCmd::Hold(Arc::clone(&gate)))
-        .expect("it lives");
-    wait_in(&runtime, "the worker is held", || gate.came() == 1);
+    let (gate, _holder) = hold_the_worker(&runtime);
     let received = Arc::<AtomicUsize>::default();
     let (_, sink) = {
         let received = Arc::clone(&received);

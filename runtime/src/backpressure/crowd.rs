@@ -46,7 +46,8 @@ impl Crowd {
         // Who came while nobody had been resumed came for the first time, and says nothing.
         if self.resumed > 0 {
             self.at_once = if self.came_back > self.resumed / 2 {
-                (self.resumed / 2).max(1)
+                // Of those who were let go one after another no more proved right than were under way together.
+                (self.resumed.min(self.at_once) / 2).max(1)
             } else {
                 self.at_once.saturating_mul(2)
             };
@@ -154,6 +155,19 @@ mod tests {
         let (mut crowd, mut tail) = (Crowd::NEW, 0);
         while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
         assert!(crowd.lets_follow(0) && !crowd.lets_follow(1));
+    }
+
+    #[test]
+    fn a_row_of_single_ones_that_came_back_is_no_crowd() {
+        let (mut crowd, mut tail) = (Crowd::NEW, 0);
+        while round(&mut crowd, &mut tail, 20, u64::MAX) > 1 {}
+        // Each passes its promise on to the next one.
+        for _ in 0..20 {
+            tail += 1;
+            crowd.note(1, tail);
+            crowd.comes();
+        }
+        assert_eq!(crowd.how_many(tail + 1, 0, ComesBy::NextTurn), 1);
     }
 
     #[test]

@@ -426,36 +426,36 @@ fn model_thread_and_lingering() {
 #[test]
 fn model_unused_promise() {
     model("backpressure/unused_promise", Some(3), || {
-        let (m, n, r) = (machine(), machine(), Subject::channel(1));
+        let r = Subject::channel(1);
         r.fill();
-        let first = park_on(m.reference(), r.reference());
-        assert_eq!(first, Parked::Waiting);
-        let parker = parker(&n, &r);
-        r.receive_once();
-        assert_resumed_once(&m, first);
-        let second = parker.join().unwrap();
-        assert_resumed_once(&n, second);
-        assert_no_waiters(&r);
+        let machines = unused_promise(&r);
         r.end().assert_gone();
-        clean_up([m, n], None);
+        clean_up(machines, None);
     });
+}
+
+/// Takes what fills `r` while one machine waits for its room and another comes to: both go on, though neither sends anything.
+fn unused_promise(r: &Subject) -> [Subject; 2] {
+    let (m, n) = (machine(), machine());
+    let first = park_on(m.reference(), r.reference());
+    assert_eq!(first, Parked::Waiting);
+    let parker = parker(&n, r);
+    r.receive_once();
+    assert_resumed_once(&m, first);
+    let second = parker.join().unwrap();
+    assert_resumed_once(&n, second);
+    assert_no_waiters(r);
+    [m, n]
 }
 
 /// A machine that is about to be parked reads what is there, and comes by no more, while two machines wait or come to wait: the same.
 #[test]
 fn model_unused_promise_of_a_machine() {
     model("backpressure/unused_promise_of_a_machine", Some(3), || {
-        let (m, n, r) = (machine(), machine(), receiver(1));
-        let first = park_on(m.reference(), r.reference());
-        assert_eq!(first, Parked::Waiting);
-        let parker = parker(&n, &r);
-        r.receive_once();
-        assert_resumed_once(&m, first);
-        let second = parker.join().unwrap();
-        assert_resumed_once(&n, second);
-        assert_no_waiters(&r);
+        let r = receiver(1);
+        let machines = unused_promise(&r);
         r.consume();
-        clean_up([m, n], Some(r));
+        clean_up(machines, Some(r));
     });
 }
 

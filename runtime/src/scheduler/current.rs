@@ -92,27 +92,25 @@ pub(crate) fn is_worker_of(pool: &Pool) -> bool {
     CURRENT.with(|current| ptr::eq(current.pool.get(), pool))
 }
 
-/// The local queue of this worker, if the pool is its own. Valid as long as this thread is a worker: the caller lets go of it before it returns to
-/// what made it one.
+/// The local queue of this worker. Valid as long as this thread is a worker, which every caller leaves first.
 #[inline]
-pub(super) fn local_of(pool: *const Pool) -> Option<NonNull<Local>> {
-    // Two plain reads, no closure around what is done with the queue: this stands behind every send that wakes.
-    let (mine, local) = CURRENT.with(|current| (current.pool.get(), current.local.get()));
-    if ptr::eq(mine, pool) {
-        NonNull::new(local.cast_mut())
-    } else {
-        None
-    }
+fn local() -> Option<NonNull<Local>> {
+    // A plain read, no closure around what is done with the queue: this stands behind every send that wakes.
+    CURRENT.with(|current| NonNull::new(current.local.get().cast_mut()))
+}
+
+/// The same, if the pool is its own.
+#[inline]
+pub(super) fn local_of(pool: &Pool) -> Option<NonNull<Local>> {
+    if is_worker_of(pool) { local() } else { None }
 }
 
 /// This worker has pushed `count` machines onto its own deque.
 pub(super) fn offer(count: usize) {
-    CURRENT.with(|current| {
-        // SAFETY: set by `OnWorker`, which the local queue outlives.
-        if let Some(local) = unsafe { current.local.get().as_ref() } {
-            local.offer(count);
-        }
-    });
+    if let Some(local) = local() {
+        // SAFETY: as its doc says.
+        unsafe { local.as_ref() }.offer(count);
+    }
 }
 
 /// Notes a receiver that took an instruction beyond its capacity.
@@ -205,12 +203,11 @@ impl Iterator for Noted {
             .or_else(|| second.take())
             .or_else(|| self.more.next())?;
         receiver.overflowed(over);
-        CURRENT.with(|current| {
-            // SAFETY: set by `OnWorker`, which the local queue outlives.
-            if let Some(local) = unsafe { current.local.get().as_ref() } {
-                local.remote().counters.overflows.add(u64::from(over));
-            }
-        });
+        if let Some(local) = local() {
+            // SAFETY: as its doc says.
+            let counters = &unsafe { local.as_ref() }.remote().counters;
+            counters.overflows.add(u64::from(over));
+        }
         Some(receiver)
     }
 }

@@ -233,11 +233,12 @@ pub(crate) fn requeue(machine: Scheduled) {
 
 #[inline]
 fn queue(machine: Scheduled, locally: impl FnOnce(&Local, Scheduled)) {
-    // A bare pointer, to compare: once the token is queued, the machine may run, end and let go of cell and pool.
-    let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
+    let Some(pool) = machine.header().pool() else {
         return wake_by_table(machine);
     };
-    match current::local_of(pool) {
+    // The last look at the pool through the machine: once the token is queued, it may run, end and let go of cell and pool.
+    let local = current::local_of(pool);
+    match local {
         // SAFETY: this thread is a worker, and is one until long after this call.
         Some(local) => locally(unsafe { local.as_ref() }, machine),
         None => inject(machine),
@@ -247,7 +248,7 @@ fn queue(machine: Scheduled, locally: impl FnOnce(&Local, Scheduled)) {
 #[cold]
 fn inject(machine: Scheduled) {
     match machine.header().pool().cloned() {
-        // Through a reference of our own: see above.
+        // Through a reference of our own: see `queue`.
         Some(pool) => pool.inject(machine),
         None => wake_by_table(machine),
     }
@@ -259,7 +260,7 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
     let mut here = 0;
     let mut elsewhere: Option<(Arc<Pool>, usize)> = None;
     for machine in machines {
-        let Some(pool) = machine.header().pool().map(Arc::as_ptr) else {
+        let Some(pool) = machine.header().pool() else {
             return wake_by_table(machine);
         };
         if let Some(local) = current::local_of(pool) {
@@ -268,9 +269,8 @@ pub(crate) fn requeue_all(machines: Vec<Scheduled>) {
             here += 1;
             continue;
         }
-        let Some(pool) = machine.header().pool().cloned() else {
-            return wake_by_table(machine);
-        };
+        // Through a reference of our own: see `queue`.
+        let pool = Arc::clone(pool);
         pool.injector.push(machine);
         // Waiters of one mailbox are mostly of one pool; another one's sleepers are woken at the border.
         elsewhere = match elsewhere {

@@ -15,8 +15,9 @@ use crate::protocol::Point;
 use crate::sleep::Woken;
 use crate::stats::Counters;
 use crate::tuning::{
-    INJECTOR_INTERVAL_NS, INJECTOR_INTERVAL_TURNS, LINGER_IN_VAIN_MAX, LINGER_SPINS, LINGER_YIELDS,
-    NEXT_UP_RUN_MAX, ONE_IS_ENOUGH_NS, SEARCH_ROUNDS, WATCH_INTERVAL_MIN,
+    INJECTOR_INTERVAL_NS, INJECTOR_INTERVAL_TURNS, INJECTOR_INTERVAL_TURNS_MIN, LINGER_IN_VAIN_MAX,
+    LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX, ONE_IS_ENOUGH_NS, SEARCH_ROUNDS,
+    WATCH_INTERVAL_MIN,
 };
 
 /// What a step did.
@@ -30,9 +31,6 @@ pub(super) enum Verdict {
     /// The machines were handed over, since fewer workers are enough for what there is: sleep is due, without a search.
     Retired,
 }
-
-/// Every other turn at least is for the worker's own machines, however long turns are and however much comes from outside.
-const LOOK_INTERVAL_MIN: u32 = 2;
 
 pub(super) struct Worker {
     local: Local,
@@ -129,9 +127,9 @@ impl Worker {
         if is_long {
             // What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
             self.light = false;
-            if self.until_look > LOOK_INTERVAL_MIN {
-                self.look_interval -= self.until_look - LOOK_INTERVAL_MIN;
-                self.until_look = LOOK_INTERVAL_MIN;
+            if self.until_look > INJECTOR_INTERVAL_TURNS_MIN {
+                self.look_interval -= self.until_look - INJECTOR_INTERVAL_TURNS_MIN;
+                self.until_look = INJECTOR_INTERVAL_TURNS_MIN;
             }
         }
         match after {
@@ -290,7 +288,7 @@ impl Worker {
             // Who waits in the injector waits for about as long, or for one turn that is longer.
             self.look_interval = u32::try_from(INJECTOR_INTERVAL_NS / turn_ns)
                 .unwrap_or(u32::MAX)
-                .clamp(LOOK_INTERVAL_MIN, INJECTOR_INTERVAL_TURNS);
+                .clamp(INJECTOR_INTERVAL_TURNS_MIN, INJECTOR_INTERVAL_TURNS);
             if self.local.has_queued() {
                 // What did not pay others when it was queued may do so now.
                 self.local.offer(1);
