@@ -59,6 +59,14 @@ pub(crate) const LINGER_SPINS: u32 = 64;
 /// And turns of giving up its time slice after that, a few hundred nanoseconds each where nobody wants the core.
 pub(crate) const LINGER_YIELDS: u32 = 16;
 
+/// A machine that lingers after a turn of so many instructions is fed by a stream: the next look waits for a batch. One or two at a time are questions, and
+/// whoever asks waits for the answer. Bench: send, wake from outside.
+pub(crate) const STREAM_MIN: usize = 4;
+/// Turns of a busy wait before that look, and at most: under a microsecond.
+pub(crate) const STREAM_SPINS_MAX: u32 = 32;
+/// One of them for so many places of the mailbox: a turn takes about as long as two sends at their fastest, so that the mailbox cannot fill meanwhile.
+pub(crate) const STREAM_CAPACITY_PER_SPIN: u64 = 8;
+
 /// Turns on average shorter than this: a machine may linger on its worker.
 pub(crate) const LINGER_TURN_NS: u64 = 2_000;
 

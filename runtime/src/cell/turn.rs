@@ -59,6 +59,12 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Instructions received so far.
+    #[inline]
+    pub(crate) fn received(&self) -> usize {
+        self.received
+    }
+
     /// How many instructions may be received before [`is_over`](Self::is_over) wants to be asked.
     #[inline]
     pub(super) fn stretch(&self) -> usize {

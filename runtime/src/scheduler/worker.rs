@@ -17,7 +17,7 @@ use crate::stats::Counters;
 use crate::tuning::{
     INJECTOR_INTERVAL_NS, INJECTOR_INTERVAL_TURNS, INJECTOR_INTERVAL_TURNS_MIN, LINGER_IN_VAIN_MAX,
     LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX, ONE_IS_ENOUGH_NS, SEARCH_ROUNDS,
-    WATCH_INTERVAL_MIN,
+    STREAM_CAPACITY_PER_SPIN, STREAM_MIN, STREAM_SPINS_MAX, WATCH_INTERVAL_MIN,
 };
 
 /// What a step did.
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     patience: Patience,
     /// What was run since the worker woke, and up to its last look, was short.
     light: bool,
+    /// The last machine that began to linger had received several instructions in that turn.
+    streams: bool,
     /// How often in a row a machine lingered in vain.
     in_vain: u32,
     /// Turns since a machine began to linger.
@@ -75,6 +77,7 @@ impl Worker {
             stopwatch: Stopwatch::default(),
             patience: Patience::new(),
             light: false,
+            streams: false,
             in_vain: 0,
             linger_age: 0,
             ready: None,
@@ -124,6 +127,7 @@ impl Worker {
         // SAFETY: the table belongs to the cell, and the token is handed over.
         let after = unsafe { run(machine, &mut turn) };
         let (is_long, waits_for_others) = (turn.is_long, turn.waits_for_others);
+        let received = turn.received();
         if is_long {
             // What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
             self.light = false;
@@ -136,6 +140,7 @@ impl Worker {
             After::Gone => {}
             After::Lingers(machine) => {
                 self.linger_age = 0;
+                self.streams = received >= STREAM_MIN;
                 if let Some(before) = self.local.remote().swap_lingering(Some(machine))
                     && let Some(next) = self.end_lingering(before)
                     && let Some(passed_over) = self.ready.replace(next)
@@ -269,6 +274,9 @@ impl Worker {
             return None;
         }
         let machine = self.local.remote().swap_lingering(None)?;
+        if self.streams && self.is_idle() {
+            let_come(machine.header().queue().capacity());
+        }
         self.end_lingering(machine)
     }
 
@@ -386,7 +394,13 @@ impl Worker {
             }
             self.searching = true;
         }
-        for _ in 0..SEARCH_ROUNDS {
+        // After a long sleep, once: who works a moment for each that comes had better be asleep again when the next one does, and the core idle.
+        let rounds = if self.patience.is_none() {
+            1
+        } else {
+            SEARCH_ROUNDS
+        };
+        for _ in 0..rounds {
             if let Some(machine) = self.look_everywhere() {
                 return Some(machine);
             }
@@ -533,5 +547,14 @@ impl Worker {
         }
         // What was rescued may take as long as what it waited for.
         self.local.pool.sleep.ask_for_watch();
+    }
+}
+
+/// A moment without a look at the mailbox of a machine that is being fed from another core. Each look takes the line away from who writes it: who reads
+/// close behind a producer makes each of its sends a line that travels to and fro, where a moment later there is a batch to read. (Network cards moderate
+/// their interrupts for the same reason.) Never long enough for the mailbox to fill.
+fn let_come(capacity: u64) {
+    for _ in 0..u64::from(STREAM_SPINS_MAX).min(capacity / STREAM_CAPACITY_PER_SPIN) {
+        std::hint::spin_loop();
     }
 }
