@@ -19,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// The load before the first run.
     pub(crate) load: f64,
+    /// Packages of who took part, each with its version.
+    pub(crate) versions: Vec<(String, String)>,
 }
 
 impl Machine {
@@ -32,6 +34,7 @@ impl Machine {
             memory: probe::memory_bytes().unwrap_or(0),
             kernel: probe::kernel().unwrap_or_else(unknown),
             load: probe::load().unwrap_or(0.0),
+            versions: versions(),
         }
     }
 
@@ -83,11 +86,11 @@ const PACKAGES: [&str; 12] = [
     "hdrhistogram",
 ];
 
-/// The versions of who took part.
-pub(crate) fn versions() -> Vec<(&'static str, String)> {
+/// The versions of who takes part.
+fn versions() -> Vec<(String, String)> {
     PACKAGES
         .iter()
-        .filter_map(|package| Some((*package, version_of(package)?)))
+        .filter_map(|package| Some(((*package).to_owned(), version_of(package)?)))
         .collect()
 }
 

@@ -4,6 +4,7 @@
 //! hangs can be killed and reported. A round runs every contender once on every workload; rounds are repeated, each beginning
 //! with another contender, and what is compared is compared within a round.
 
+mod by_ratios;
 mod child;
 mod drive;
 mod echo;
@@ -13,7 +14,10 @@ mod plan;
 mod progress;
 mod report;
 mod results;
+mod stored;
+mod yardstick;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +31,7 @@ use crate::machine::Machine;
 use crate::plan::{Contender, Workload};
 use crate::progress::Progress;
 use crate::results::Results;
+use crate::stored::Stored;
 
 /// Counts in the runs that measure memory, and only there.
 #[global_allocator]
@@ -71,6 +76,13 @@ struct Sitting {
     /// Draws the medians into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Runs nothing: reports a sitting that `--json` wrote, judged by the targets of today
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["only", "peers", "rounds", "workers", "seconds", "timeout", "quick"]
+    )]
+    read: Option<PathBuf>,
     /// Tells what there is to choose from
     #[arg(long)]
     list: bool,
@@ -91,7 +103,7 @@ fn main() -> ExitCode {
             print!("{}", plan::list());
             ExitCode::SUCCESS
         }
-        None => match command.sitting.run() {
+        None => match command.sitting.report() {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
@@ -103,8 +115,38 @@ fn main() -> ExitCode {
 }
 
 impl Sitting {
-    /// Runs all rounds and reports. `false`: somebody lost an instruction, crashed or hung, and d3 is among them.
-    fn run(&self) -> io::Result<bool> {
+    /// Runs a sitting, or reads one, and reports. `false`: somebody lost an instruction, crashed or hung, and d3 is among them.
+    fn report(&self) -> Result<bool, Box<dyn Error>> {
+        let stored = match &self.read {
+            Some(file) => self.read(file)?,
+            None => self.run()?,
+        };
+        let Stored {
+            results,
+            machine,
+            quick,
+            ..
+        } = &stored;
+        print!("{}", report::table::render(results, machine, *quick));
+        if let Some(file) = &self.svg {
+            write(file, &report::svg::render(results, machine, *quick))?;
+        }
+        io::stdout().flush()?;
+        Ok(results.ours_are_clean())
+    }
+
+    /// Reads a sitting, and writes it again if that is asked for.
+    fn read(&self, file: &Path) -> Result<Stored, Box<dyn Error>> {
+        let stored = stored::read(file)?;
+        for remark in &stored.remarks {
+            eprintln!("{}: {remark}", file.display());
+        }
+        self.write_json(&stored.results, &stored.machine, stored.quick)?;
+        Ok(stored)
+    }
+
+    /// Runs all rounds.
+    fn run(&self) -> io::Result<Stored> {
         let machine = Machine::look();
         if let Some(warning) = machine.warning() {
             eprintln!("{warning}");
@@ -114,17 +156,22 @@ impl Sitting {
         let mut progress = Progress::new(rounds * results.pairs().len());
         for round in 0..rounds {
             self.run_round(round, &mut results, &mut progress)?;
-            if let Some(file) = &self.json {
-                write(file, &report::json::render(&results, &machine, self.quick))?;
-            }
+            self.write_json(&results, &machine, self.quick)?;
         }
         progress.end();
-        print!("{}", report::table::render(&results, &machine, self.quick));
-        if let Some(file) = &self.svg {
-            write(file, &report::svg::render(&results, &machine, self.quick))?;
+        Ok(Stored {
+            results,
+            machine,
+            quick: self.quick,
+            remarks: Vec::new(),
+        })
+    }
+
+    fn write_json(&self, results: &Results, machine: &Machine, quick: bool) -> io::Result<()> {
+        match &self.json {
+            Some(file) => write(file, &report::json::render(results, machine, quick)),
+            None => Ok(()),
         }
-        io::stdout().flush()?;
-        Ok(results.ours_are_clean())
     }
 
     /// Every contender once on every workload, workload by workload.

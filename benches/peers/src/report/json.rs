@@ -2,15 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::machine::{Machine, versions};
+use crate::by_ratios::{Beside, ByRatios};
+use crate::machine::Machine;
 use crate::plan::Contender;
 use crate::results::{Results, Row};
 
 /// One object, indented, with a line break at its end.
 pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> String {
-    let versions: Map<String, Value> = versions()
-        .into_iter()
-        .map(|(package, version)| (package.to_owned(), version.into()))
+    let versions: Map<String, Value> = machine
+        .versions
+        .iter()
+        .map(|(package, version)| (package.clone(), version.as_str().into()))
         .collect();
     let rows: Vec<_> = results
         .rows()
@@ -54,7 +56,40 @@ fn render_row(results: &Results, row: Row) -> Value {
         "best_peer": best.map(|best| best.to_string()),
         "d3_to_best_peer": best.and_then(|best| results.ratio(row, Contender::D3, best)),
         "contenders": contenders,
+        "by_ratios": render_by_ratios(results, row),
     })
+}
+
+/// One object for each of ours that has a must here and peers to hold it against.
+fn render_by_ratios(results: &Results, row: Row) -> Value {
+    let judged = results.contenders().into_iter().filter_map(|contender| {
+        let found = ByRatios::of(results, row, contender)?;
+        let share = found.share();
+        let value = json!({
+            "must": found.must,
+            "machine": found.machine(),
+            "scaled_must": found.scaled_must(),
+            "peers_in_targets": found.known,
+            "peers": found.peers.iter().map(render_beside).collect::<Map<_, _>>(),
+            "median": share.map(|share| share.median),
+            "least": share.map(|share| share.least),
+            "most": share.map(|share| share.most),
+            "reached": found.reached(),
+        });
+        Some((contender.to_string(), value))
+    });
+    Value::Object(judged.collect())
+}
+
+fn render_beside(beside: &Beside) -> (String, Value) {
+    let value = json!({
+        "in_targets": beside.there,
+        "here": beside.here,
+        "needed": beside.needed,
+        "measured": beside.measured,
+        "measured_by_needed": beside.share(),
+    });
+    (beside.peer.to_string(), value)
 }
 
 fn render_cell(results: &Results, row: Row, contender: Contender) -> Value {

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::QUICK;
-use crate::machine::{Machine, versions};
+use crate::by_ratios::ByRatios;
+use crate::machine::Machine;
 use crate::plan::Contender;
 use crate::results::{Results, Row, figure};
 
@@ -15,8 +16,9 @@ pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> Strin
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", machine.line());
-    let packages: Vec<_> = versions()
-        .into_iter()
+    let packages: Vec<_> = machine
+        .versions
+        .iter()
         .map(|(package, version)| format!("{package} {version}"))
         .collect();
     let _ = writeln!(
@@ -38,6 +40,10 @@ pub(crate) fn render(results: &Results, machine: &Machine, quick: bool) -> Strin
     // Small sizes reach nothing and miss nothing.
     if !quick && !targets.is_empty() {
         let _ = writeln!(text, "Targets\n\n{targets}");
+    }
+    let by_ratios = by_ratios(results);
+    if !quick && !by_ratios.is_empty() {
+        let _ = writeln!(text, "The must, by ratios\n\n{by_ratios}");
     }
     text.push_str(&notes(results));
     text
@@ -162,6 +168,61 @@ fn targets_beside(results: &Results, row: Row, contender: Contender) -> Vec<Vec<
         ])
     });
     lines.collect()
+}
+
+/// The musts on this machine, by what the peers do on it. Empty if there is none.
+fn by_ratios(results: &Results) -> String {
+    let titles = [
+        "what",
+        "who",
+        "unit",
+        "found",
+        "must",
+        "peers",
+        "machine by peers",
+        "must scaled to it",
+        "measured / needed",
+        "least .. most",
+        "verdict",
+    ];
+    let mut lines = vec![titles.map(str::to_owned).to_vec()];
+    for row in results.rows() {
+        for contender in results.contenders() {
+            if let Some(found) = ByRatios::of(results, row, contender) {
+                lines.push(by_ratios_line(row, contender, &found));
+            }
+        }
+    }
+    if lines.len() == 1 {
+        return String::new();
+    }
+    grid(&lines, 3)
+}
+
+fn by_ratios_line(row: Row, contender: Contender, found: &ByRatios) -> Vec<String> {
+    let or_nothing = |value: Option<f64>| value.map_or_else(|| NOTHING.to_owned(), figure);
+    let share = found.share();
+    vec![
+        row.metric.title.to_owned(),
+        contender.to_string(),
+        row.metric.unit.to_owned(),
+        figure(found.found),
+        figure(found.must),
+        format!("{} of {}", found.peers.len(), found.known),
+        or_nothing(found.machine()),
+        or_nothing(found.scaled_must()),
+        or_nothing(share.map(|share| share.median)),
+        share.map_or_else(
+            || NOTHING.to_owned(),
+            |share| format!("{} .. {}", figure(share.least), figure(share.most)),
+        ),
+        match found.reached() {
+            Some(true) => "reached",
+            Some(false) => "MISSED",
+            None => "no peers",
+        }
+        .to_owned(),
+    ]
 }
 
 fn verdict(must: bool, reach: bool) -> &'static str {
