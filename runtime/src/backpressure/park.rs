@@ -43,11 +43,21 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
             Parked::Waiting
         };
     }
-    if me.has_waiters() && ring::walk(me) == Walk::Ring {
-        let names = ring::names(me);
-        if take_back(me) {
-            tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");
-            return Parked::GaveWay;
+    if me.has_waiters() {
+        if ring::walk(me) == Walk::Ring {
+            let names = ring::names(me);
+            if take_back(me) {
+                tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");
+                return Parked::GaveWay;
+            }
+        }
+        // Who came since this machine made room relied on its coming by.
+        for mailbox in me
+            .mailboxes()
+            .filter(|mailbox| mailbox.queue().tail().has(word::WAITERS))
+        {
+            // SAFETY: alive through `me`, and its table fits its type.
+            unsafe { (mailbox.vtable.let_go)(mailbox.in_cell()) };
         }
     }
     Parked::Waiting

@@ -68,6 +68,8 @@ pub(crate) struct VTable {
     pub(crate) unlink_waiter: unsafe fn(NonNull<Header>, u32),
     /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn.
     pub(crate) pass_on: unsafe fn(NonNull<Header>),
+    /// Lets the machines go that wait here for room which is published: the machine that reads it has been parked.
+    pub(crate) let_go: unsafe fn(NonNull<Header>),
     /// Who waits for room here, for people.
     pub(crate) waits: unsafe fn(NonNull<Header>) -> crate::backpressure::Waits,
     /// Frees the cell. The last memory reference is gone.
