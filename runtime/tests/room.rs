@@ -214,12 +214,15 @@ impl CameBack {
 
     /// The first of them stays in a long `receive` too where `first_stays`; and what the sink receives after its own.
     fn new(first_stays: bool, then: Option<ToSink>) -> Self {
-        const CAPACITY: usize = 64;
+        Self::with_capacity(64, first_stays, then)
+    }
+
+    fn with_capacity(capacity: usize, first_stays: bool, then: Option<ToSink>) -> Self {
         const BURSTS: usize = 8;
         let runtime = Runtime::builder().workers(2).build().unwrap();
         let [begin, held, long, first] = [(); 4].map(|()| Arc::<Gate>::default());
         let open = OpenAtLast([&begin, &held, &long, &first].map(Arc::clone).into());
-        let sink = connect_mut(&runtime, Sink, CAPACITY);
+        let sink = connect_mut(&runtime, Sink, capacity);
         sink.send(ToSink::Pass(Arc::clone(&begin))).unwrap();
         assert!(holds_in_time(|| begin.reached.load(SeqCst)));
         let marks = Arc::<AtomicUsize>::default();
@@ -237,7 +240,7 @@ impl CameBack {
                     marks: Arc::clone(&marks),
                 });
                 for _ in 0..BURSTS {
-                    let burst = ToMember::Burst(CAPACITY + 1, Arc::clone(&ending));
+                    let burst = ToMember::Burst(capacity + 1, Arc::clone(&ending));
                     member.send(burst).unwrap();
                 }
                 let last = if first_stays {
@@ -319,6 +322,18 @@ fn a_receiver_that_is_parked_lets_all_go_for_whom_there_is_room() {
             .any(|info| info.id == crowd.sink.id() && info.parked)
     };
     assert!(holds_in_time(is_parked));
+}
+
+/// More wait for a receiver that is parked than there is room for. The first to be let go is inside a long `receive`, and keeps one place from the others: not those
+/// that the others make no use of.
+#[test]
+fn places_that_are_not_used_go_on_though_one_is_kept() {
+    let (out, _never_read) = bounded(1);
+    let park = ToSink::Park(out.clone());
+    let crowd = CameBack::with_capacity(CameBack::MEMBERS / 2, true, Some(park));
+    crowd.let_the_first_stay();
+    crowd.assert_all_go_on();
+    assert!(!crowd.first.open.load(SeqCst));
 }
 
 /// A machine has sent too much, and until its `receive` returns its receiver has read some of it and is parked itself: there is room, so that nobody has to wait

@@ -539,7 +539,7 @@ fn model_promise_and_room_in_a_machine() {
     );
 }
 
-/// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several is not passed on: that of the last is.
+/// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several that came back is not passed on: that of the last is.
 #[test]
 fn model_promises_follow_the_crowd() {
     const ROOM: u64 = 2;
@@ -571,7 +571,9 @@ fn model_promises_follow_the_crowd() {
                 0,
                 "others have their turn to come"
             );
-            drop(Promise::of(machine.header()));
+            let mut promise = Promise::of(machine.header()).unwrap();
+            promise.note_wait(&r.reference());
+            drop(promise);
         }
         assert_resumed_once(&machines[ROOM as usize], Parked::Waiting);
         assert_no_waiters(&r);

@@ -534,7 +534,7 @@ pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
 ///
 /// # Safety
 /// `receiver` is a `MailboxCell<P>` and alive, and the caller consumes one of its promises.
-pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
+pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>, came_back: bool) {
     // SAFETY: by the caller's word.
     let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
     let Some(waiters) = cell.waiters().get() else {
@@ -545,7 +545,8 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
         let mut list = waiters.lock();
         debug_assert!(list.owed > 0, "a promise that was not given");
         list.owed -= 1;
-        if list.crowd.lets_follow(list.owed) {
+        // One for one, so that those under way grow no more; and fewer where they come back. Not fewer where they do not: the last of them may be away for long.
+        if !came_back || list.crowd.lets_follow(list.owed) {
             released.resume_for_room(cell, &mut list, 1);
         }
     }

@@ -66,8 +66,9 @@ pub(crate) struct VTable {
     pub(crate) park_on: unsafe fn(NonNull<Header>, NonNull<Header>) -> crate::mailbox::Announce,
     /// Takes a machine's node out of this mailbox's waiter list.
     pub(crate) unlink_waiter: unsafe fn(NonNull<Header>, u32),
-    /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn.
-    pub(crate) pass_on: unsafe fn(NonNull<Header>),
+    /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn, and waits here again
+    /// (true) or does not.
+    pub(crate) pass_on: unsafe fn(NonNull<Header>, bool),
     /// Lets the machines go that wait here for room which is published: the machine that reads it has been parked.
     pub(crate) let_go: unsafe fn(NonNull<Header>),
     /// Who waits for room here, for people.
