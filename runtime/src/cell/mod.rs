@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use crate::backpressure::Waiters;
 use crate::id::MachineId;
-use crate::mailbox::{Queue, Rest, Wake};
+use crate::mailbox::{Queue, Rest, Wake, word};
 use crate::protocol::Point;
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
@@ -314,6 +314,15 @@ impl Header {
         if side.at_limit.load(Ordering::Relaxed) && self.queue().len() < self.hard_limit() / 2 {
             side.at_limit.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Whether this machine has nothing to do until somebody else does something: it rests, with all its mailboxes, or is parked, or has ended.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.held.has_ended()
+            || self.held.is_parked()
+            || self
+                .mailboxes()
+                .all(|mailbox| mailbox.queue().tail().has(word::IDLE))
     }
 
     /// Wakes the consumer if the step before took its IDLE away.
