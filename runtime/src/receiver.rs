@@ -43,6 +43,7 @@ impl<P: Send + 'static> ReceiverCell<P> {
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
         pass_on: backpressure::pass_on::<P>,
+        let_go: backpressure::let_go::<P>,
         waits: backpressure::waits::<P>,
         free: Self::free,
         machine_type: || "Receiver",

@@ -343,3 +343,39 @@ impl fmt::Display for ShutdownReport {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use d3_derive::MachineImpl;
+
+    use super::*;
+
+    #[derive(MachineImpl)]
+    enum Count {
+        One,
+    }
+
+    /// A thread has woken a machine and is preempted before it queues it; what others send meanwhile is accepted, and no worker knows of it.
+    #[test]
+    fn a_send_in_flight_is_no_quiet() {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let received = Arc::<AtomicUsize>::default();
+        let count = Arc::clone(&received);
+        let (_, sender) = runtime.connect(move |Count::One: Count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        runtime.wait_idle(PATIENCE).unwrap();
+        let cell = sender.cell();
+        let claim = cell.queue.claim_first(cell.queue.tail());
+        let claim = claim.expect("the machine rests");
+        sender.send(Count::One).unwrap();
+        let idle = runtime.wait_idle(Duration::from_millis(10));
+        cell.header().wake(claim.write(Count::One));
+        assert_eq!(idle, Err(WaitError::Timeout));
+        runtime.wait_idle(PATIENCE).unwrap();
+        assert_eq!(received.load(Ordering::Relaxed), 2);
+    }
+}

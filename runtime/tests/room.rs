@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use d3_runtime::{InstructionSet, MachineImpl, MachineMut, Runtime, Sender, WeakSender, bounded};
 
-use common::{PATIENCE, runtime};
+use common::{PATIENCE, info_of, runtime};
 
 fn holds_in_time(condition: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
@@ -85,6 +85,8 @@ impl MachineMut<ToSink> for Sink {
 enum ToMember {
     Send(ToSink),
     SendTwo,
+    /// All at once, in one `receive` that lasts until the gate is opened.
+    SendAll(Vec<ToSink>, Arc<Gate>),
     /// So many at once; and what these end with, after the last of all bursts.
     Burst(usize, Arc<Mutex<Ending>>),
     Mark,
@@ -107,6 +109,12 @@ impl MachineMut<ToMember> for Member {
     fn receive(&mut self, instruction: ToMember) {
         match instruction {
             ToMember::Send(what) => self.sink.send(what).expect("the sink lives"),
+            ToMember::SendAll(all, gate) => {
+                for what in all {
+                    self.sink.send(what).expect("the sink lives");
+                }
+                gate.pass();
+            }
             ToMember::SendTwo => {
                 for _ in 0..2 {
                     self.sink.send(ToSink::Nothing).expect("the sink lives");
@@ -206,12 +214,15 @@ impl CameBack {
 
     /// The first of them stays in a long `receive` too where `first_stays`; and what the sink receives after its own.
     fn new(first_stays: bool, then: Option<ToSink>) -> Self {
-        const CAPACITY: usize = 64;
+        Self::with_capacity(64, first_stays, then)
+    }
+
+    fn with_capacity(capacity: usize, first_stays: bool, then: Option<ToSink>) -> Self {
         const BURSTS: usize = 8;
         let runtime = Runtime::builder().workers(2).build().unwrap();
         let [begin, held, long, first] = [(); 4].map(|()| Arc::<Gate>::default());
         let open = OpenAtLast([&begin, &held, &long, &first].map(Arc::clone).into());
-        let sink = connect_mut(&runtime, Sink, CAPACITY);
+        let sink = connect_mut(&runtime, Sink, capacity);
         sink.send(ToSink::Pass(Arc::clone(&begin))).unwrap();
         assert!(holds_in_time(|| begin.reached.load(SeqCst)));
         let marks = Arc::<AtomicUsize>::default();
@@ -229,7 +240,7 @@ impl CameBack {
                     marks: Arc::clone(&marks),
                 });
                 for _ in 0..BURSTS {
-                    let burst = ToMember::Burst(CAPACITY + 1, Arc::clone(&ending));
+                    let burst = ToMember::Burst(capacity + 1, Arc::clone(&ending));
                     member.send(burst).unwrap();
                 }
                 let last = if first_stays {
@@ -311,6 +322,55 @@ fn a_receiver_that_is_parked_lets_all_go_for_whom_there_is_room() {
             .any(|info| info.id == crowd.sink.id() && info.parked)
     };
     assert!(holds_in_time(is_parked));
+}
+
+/// More wait for a receiver that is parked than there is room for. The first to be let go is inside a long `receive`, and keeps one place from the others: not those
+/// that the others make no use of.
+#[test]
+fn places_that_are_not_used_go_on_though_one_is_kept() {
+    let (out, _never_read) = bounded(1);
+    let park = ToSink::Park(out.clone());
+    let crowd = CameBack::with_capacity(CameBack::MEMBERS / 2, true, Some(park));
+    crowd.let_the_first_stay();
+    crowd.assert_all_go_on();
+    assert!(!crowd.first.open.load(SeqCst));
+}
+
+/// A machine has sent too much, and until its `receive` returns its receiver has read some of it and is parked itself: there is room, so that nobody has to wait
+/// for one that will not come by.
+#[test]
+fn who_comes_late_behind_a_parked_machine_that_has_room_goes_on() {
+    const CAPACITY: usize = 8;
+    let runtime = runtime(2);
+    let [begin, sent] = [(); 2].map(|()| Arc::<Gate>::default());
+    let _open = OpenAtLast([&begin, &sent].map(Arc::clone).into());
+    let (out, _never_read) = bounded(1);
+    let sink = connect_mut(&runtime, Sink, CAPACITY);
+    sink.send(ToSink::Pass(Arc::clone(&begin))).unwrap();
+    assert!(holds_in_time(|| begin.reached.load(SeqCst)));
+    let marks = Arc::<AtomicUsize>::default();
+    let member = runtime.connect_mut(Member {
+        sink: sink.clone(),
+        marks: Arc::clone(&marks),
+    });
+    // One too many; when the sink is parked it holds more than half of its capacity, and less than all of it.
+    let mut all: Vec<_> = (0..CAPACITY).map(|_| ToSink::Nothing).collect();
+    all.insert(3, ToSink::Park(out.clone()));
+    member
+        .send(ToMember::SendAll(all, Arc::clone(&sent)))
+        .unwrap();
+    member.send(ToMember::Mark).unwrap();
+    assert!(holds_in_time(|| sent.reached.load(SeqCst)));
+    begin.open.store(true, SeqCst);
+    assert!(holds_in_time(|| {
+        info_of(&runtime, &sink).parked && sink.len() == CAPACITY - 3
+    }));
+    sent.open.store(true, SeqCst);
+    assert!(
+        holds_in_time(|| marks.load(SeqCst) == 1),
+        "it is parked, and there is room for {}",
+        CAPACITY - sink.len()
+    );
 }
 
 /// Two machines wait for a machine that is parked itself and has room for one: the first does not use what it was promised, and the second gets

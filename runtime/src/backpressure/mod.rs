@@ -14,5 +14,6 @@ pub use foreign::SendFuture;
 pub(crate) use foreign::{block_on_send, block_on_send_until, thread_waker};
 pub(crate) use park::{Parked, Promise, park, resume_by_other};
 pub(crate) use waiters::{
-    Waiters, Waits, make_room, make_room_now, park_on, pass_on, release_all, unlink_machine, waits,
+    Waiters, Waits, let_go, make_room, make_room_now, park_on, pass_on, release_all,
+    unlink_machine, waits,
 };

@@ -178,6 +178,27 @@ fn model_park_and_end() {
     });
 }
 
+/// A machine comes to wait above the low-water mark of a receiver that is about to be parked itself, having made room: either it sees that the receiver is
+/// parked, and goes on, or the receiver sees that it waits, and lets it go.
+#[test]
+fn model_park_behind_one_that_parks() {
+    model("backpressure/park_behind_one_that_parks", None, || {
+        let (m, r, s) = (machine(), Subject::new(3, false, false), receiver(2));
+        (0..4).for_each(|_| r.fill());
+        (0..2).for_each(|_| r.receive_once());
+        let parker = parker(&m, &r);
+        let outcome = park_on(r.reference(), s.reference());
+        assert_eq!(outcome, Parked::Waiting);
+        let parked = parker.join().unwrap();
+        // There is room for one, and the receiver waits for somebody else.
+        assert_resumed_once(&m, parked);
+        assert_no_waiters(&r);
+        s.consume();
+        assert_resumed_once(&r, outcome);
+        clean_up([m, r], Some(s));
+    });
+}
+
 /// Machines that park in a ring, each with an instruction in its mailbox: at least one gives way, and when those that did have
 /// drained, all are resumed.
 fn ring(length: usize) {
@@ -518,7 +539,7 @@ fn model_promise_and_room_in_a_machine() {
     );
 }
 
-/// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several is not passed on: that of the last is.
+/// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several that came back is not passed on: that of the last is.
 #[test]
 fn model_promises_follow_the_crowd() {
     const ROOM: u64 = 2;
@@ -550,7 +571,9 @@ fn model_promises_follow_the_crowd() {
                 0,
                 "others have their turn to come"
             );
-            drop(Promise::of(machine.header()));
+            let mut promise = Promise::of(machine.header()).unwrap();
+            promise.note_wait(&r.reference());
+            drop(promise);
         }
         assert_resumed_once(&machines[ROOM as usize], Parked::Waiting);
         assert_no_waiters(&r);

@@ -43,11 +43,21 @@ pub(crate) unsafe fn park(me: &MemRef, receiver: &MemRef) -> Parked {
             Parked::Waiting
         };
     }
-    if me.has_waiters() && ring::walk(me) == Walk::Ring {
-        let names = ring::names(me);
-        if take_back(me) {
-            tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");
-            return Parked::GaveWay;
+    if me.has_waiters() {
+        if ring::walk(me) == Walk::Ring {
+            let names = ring::names(me);
+            if take_back(me) {
+                tracing::debug!(ring = %names, "a ring of full mailboxes: the machine that closed it gives way");
+                return Parked::GaveWay;
+            }
+        }
+        // Who came since this machine made room relied on its coming by.
+        for mailbox in me
+            .mailboxes()
+            .filter(|mailbox| mailbox.queue().tail().has(word::WAITERS))
+        {
+            // SAFETY: alive through `me`, and its table fits its type.
+            unsafe { (mailbox.vtable.let_go)(mailbox.in_cell()) };
         }
     }
     Parked::Waiting
@@ -87,12 +97,19 @@ fn leave_list(machine: &Header) {
 /// The consumer lets no more machines go than there is room, and may not come by again: the reader of a channel, or a machine that is parked itself or
 /// inside a long `receive`. A machine that does not use what it was promised is then the only one left who can let the next one go.
 #[must_use = "the promise is passed on when this is dropped"]
-pub(crate) struct Promise(MemRef);
+pub(crate) struct Promise {
+    receiver: MemRef,
+    /// The machine has come to wait there once more.
+    came_back: bool,
+}
 
 impl Promise {
     /// Promises `machine` room in the mailbox of `receiver`, which counts it. The caller won the resume of `machine` and has not queued it yet.
     pub(super) fn give(machine: &Header, receiver: MemRef) {
-        let before = lock(&machine.side().promised_by).replace(Self(receiver));
+        let before = lock(&machine.side().promised_by).replace(Self {
+            receiver,
+            came_back: false,
+        });
         debug_assert!(
             before.is_none(),
             "it had its turn before it was parked again"
@@ -103,11 +120,16 @@ impl Promise {
     pub(crate) fn of(me: &Header) -> Option<Self> {
         lock(&me.side().promised_by).take()
     }
+
+    /// The machine that it was given to waits for room in the mailbox of `receiver`.
+    pub(crate) fn note_wait(&mut self, receiver: &MemRef) {
+        self.came_back |= self.receiver == *receiver;
+    }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
         // SAFETY: alive through the reference, and its table fits its type; the promise is consumed here.
-        unsafe { (self.0.vtable.pass_on)(self.0.as_ptr()) };
+        unsafe { (self.receiver.vtable.pass_on)(self.receiver.as_ptr(), self.came_back) };
     }
 }

@@ -271,6 +271,32 @@ impl Released {
         won
     }
 
+    /// Resumes the first machines that wait, as far as there is published room beyond all that is promised, and no more than `most`. For those who are not
+    /// the consumer.
+    fn resume_for_room<P>(&mut self, cell: &MailboxCell<P>, list: &mut List<P>, most: u64) {
+        let mut resumed = 0;
+        let mut key = list.first;
+        // The limit was last published under this lock, if anybody waits, or before the consumer was parked. An index that is too old lets one go too many.
+        while key != NONE
+            && list.machines > 0
+            && resumed < most
+            && cell.queue.seems_to_have_room_beyond(list.owed)
+        {
+            let next = list.nodes[key as usize].next;
+            // Threads and futures wait for room that there is not: the consumer gives it to them before it promises any to machines.
+            if let Who::Machine(machine) = *list.who(key)
+                && self.resume(list, key, machine, Reason::Room) == Resumed::Won
+            {
+                resumed += 1;
+            }
+            key = next;
+        }
+        list.crowd.note(resumed, cell.queue.tail().index());
+        if resumed > 0 && list.is_unlinked() {
+            cell.queue.clear_waiters();
+        }
+    }
+
     fn finish(self) {
         drop(self.edges);
         crate::scheduler::requeue_all(self.machines);
@@ -463,7 +489,15 @@ pub(crate) unsafe fn park_on<P>(receiver: NonNull<Header>, me: NonNull<Header>) 
     } else {
         cell.queue.capacity() - 1
     };
-    let announced = cell.queue.announce_waiter(low_water);
+    let mut announced = cell.queue.announce_waiter(low_water);
+    // A machine that is parked passes by no mark. Whether it is, is asked after the fence in `announce_waiter`, which pairs with that in `park`: it is seen to be parked
+    // here, or sees there that somebody waits.
+    if announced == Announce::Announced
+        && cell.header().machine().held.is_parked()
+        && cell.queue.seems_to_have_room_beyond(list.owed)
+    {
+        announced = Announce::RoomAfterAll;
+    }
     if announced == Announce::RoomAfterAll && list.is_unlinked() {
         cell.queue.clear_waiters();
     }
@@ -500,7 +534,7 @@ pub(crate) unsafe fn unlink_machine<P>(receiver: NonNull<Header>, key: u32) {
 ///
 /// # Safety
 /// `receiver` is a `MailboxCell<P>` and alive, and the caller consumes one of its promises.
-pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
+pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>, came_back: bool) {
     // SAFETY: by the caller's word.
     let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
     let Some(waiters) = cell.waiters().get() else {
@@ -511,29 +545,27 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>) {
         let mut list = waiters.lock();
         debug_assert!(list.owed > 0, "a promise that was not given");
         list.owed -= 1;
-        // The limit was last published under this lock, if anybody waits. An index that is too old lets one go too many.
-        if list.machines == 0
-            || !list.crowd.lets_follow(list.owed)
-            || !cell.queue.seems_to_have_room_beyond(list.owed)
-        {
-            return;
-        }
-        let mut key = list.first;
-        while key != NONE {
-            let next = list.nodes[key as usize].next;
-            // Threads and futures wait for room that there is not: the consumer gives it to them before it promises any to machines.
-            if let Who::Machine(machine) = *list.who(key)
-                && released.resume(&mut list, key, machine, Reason::Room) == Resumed::Won
-            {
-                list.crowd.note(1, cell.queue.tail().index());
-                break;
-            }
-            key = next;
-        }
-        if list.is_unlinked() {
-            cell.queue.clear_waiters();
+        // One for one, so that those under way grow no more; and fewer where they come back. Not fewer where they do not: the last of them may be away for long.
+        if !came_back || list.crowd.lets_follow(list.owed) {
+            released.resume_for_room(cell, &mut list, 1);
         }
     }
+    released.finish();
+}
+
+/// The machine that reads this mailbox has given its token away and will not come by again soon: lets go who came to wait since it last looked, as far as the
+/// room goes that it has published.
+///
+/// # Safety
+/// `receiver` is a `MailboxCell<P>` and alive.
+pub(crate) unsafe fn let_go<P>(receiver: NonNull<Header>) {
+    // SAFETY: by the caller's word.
+    let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
+    let Some(waiters) = cell.waiters().get() else {
+        return;
+    };
+    let mut released = Released::default();
+    released.resume_for_room(cell, &mut waiters.lock(), u64::MAX);
     released.finish();
 }
 

@@ -53,6 +53,7 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         park_on: backpressure::park_on::<P>,
         unlink_waiter: backpressure::unlink_machine::<P>,
         pass_on: backpressure::pass_on::<P>,
+        let_go: backpressure::let_go::<P>,
         waits: backpressure::waits::<P>,
         free: Self::free,
         machine_type: B::type_name,
@@ -411,6 +412,9 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         match unsafe { backpressure::park(&me, &receiver) } {
             Parked::Waiting => {
                 counters.parks.add(1);
+                if let Some((promise, _)) = &mut self.turn.owes {
+                    promise.note_wait(&receiver);
+                }
                 // Relaxed: a figure. Through a reference of our own: the machine may be running again.
                 me.side().parks.fetch_add(1, Ordering::Relaxed);
                 // Before our own cell may go: dropping a receiver's cell may run user code that asks which machine it is in.

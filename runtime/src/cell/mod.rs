@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use crate::backpressure::Waiters;
 use crate::id::MachineId;
-use crate::mailbox::{Queue, Rest, Wake};
+use crate::mailbox::{Queue, Rest, Wake, word};
 use crate::protocol::Point;
 use crate::scheduler::Pool;
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
@@ -66,8 +66,11 @@ pub(crate) struct VTable {
     pub(crate) park_on: unsafe fn(NonNull<Header>, NonNull<Header>) -> crate::mailbox::Announce,
     /// Takes a machine's node out of this mailbox's waiter list.
     pub(crate) unlink_waiter: unsafe fn(NonNull<Header>, u32),
-    /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn.
-    pub(crate) pass_on: unsafe fn(NonNull<Header>),
+    /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn, and waits here again
+    /// (true) or does not.
+    pub(crate) pass_on: unsafe fn(NonNull<Header>, bool),
+    /// Lets the machines go that wait here for room which is published: the machine that reads it has been parked.
+    pub(crate) let_go: unsafe fn(NonNull<Header>),
     /// Who waits for room here, for people.
     pub(crate) waits: unsafe fn(NonNull<Header>) -> crate::backpressure::Waits,
     /// Frees the cell. The last memory reference is gone.
@@ -311,6 +314,15 @@ impl Header {
         if side.at_limit.load(Ordering::Relaxed) && self.queue().len() < self.hard_limit() / 2 {
             side.at_limit.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Whether this machine has nothing to do until somebody else does something: it rests, with all its mailboxes, or is parked, or has ended.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.held.has_ended()
+            || self.held.is_parked()
+            || self
+                .mailboxes()
+                .all(|mailbox| mailbox.queue().tail().has(word::IDLE))
     }
 
     /// Wakes the consumer if the step before took its IDLE away.

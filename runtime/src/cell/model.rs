@@ -108,6 +108,7 @@ impl ModelCell {
             park_on: backpressure::park_on::<Item>,
             unlink_waiter: backpressure::unlink_machine::<Item>,
             pass_on: backpressure::pass_on::<Item>,
+            let_go: backpressure::let_go::<Item>,
             waits: backpressure::waits::<Item>,
             free: Self::free,
             machine_type: || "model",

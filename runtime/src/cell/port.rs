@@ -178,6 +178,7 @@ impl<P: Send + 'static> PortCell<P> {
             park_on: backpressure::park_on::<P>,
             unlink_waiter: backpressure::unlink_machine::<P>,
             pass_on: backpressure::pass_on::<P>,
+            let_go: backpressure::let_go::<P>,
             waits: backpressure::waits::<P>,
             free,
             machine_type,

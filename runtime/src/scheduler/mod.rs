@@ -198,8 +198,21 @@ impl Pool {
 
     /// Waits until no machine is queued or running, or the workers leave. False: the deadline came first.
     pub(crate) fn wait_idle(&self, deadline: Option<Instant>) -> bool {
-        self.sleep
-            .wait_idle(deadline, || self.is_to_exit(), || !self.has_work())
+        self.sleep.wait_idle(
+            deadline,
+            || self.is_to_exit(),
+            || !self.has_work(),
+            || self.are_all_quiet(),
+        )
+    }
+
+    /// Whether every machine rests or is parked. One that does neither while no worker runs is in the hands of a thread that has taken its rest away and has not
+    /// queued it yet; and what others have sent to it meanwhile was accepted.
+    fn are_all_quiet(&self) -> bool {
+        let mut quiet = true;
+        self.registry
+            .for_each(|machine| quiet = quiet && machine.is_quiet());
+        quiet
     }
 
     /// Nobody waits for the end any more: the machine that ends last sends the workers home.

@@ -50,6 +50,8 @@ struct Sleepers {
     list: Vec<Sleeper>,
     /// Threads inside `wait_idle`: without them, nobody is to be told that all sleep.
     idle_waiters: usize,
+    /// How often a worker has left the list.
+    left: u64,
 }
 
 /// Who sleeps and who searches, for one pool.
@@ -71,6 +73,7 @@ impl Sleep {
             sleepers: Mutex::new(Sleepers {
                 list: Vec::with_capacity(workers),
                 idle_waiters: 0,
+                left: 0,
             }),
             parkers: (0..workers).map(|_| Parker::new()).collect(),
             all_asleep: Condvar::new(),
@@ -149,6 +152,7 @@ impl Sleep {
             let Some(sleeper) = sleepers.list.pop() else {
                 return;
             };
+            sleepers.left += 1;
             // Relaxed: the lock orders it among sleepers; the fences order it against posters.
             self.counts
                 .fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
@@ -249,6 +253,7 @@ impl Sleep {
             return false;
         };
         asleep.swap_remove(at);
+        sleepers.left += 1;
         self.counts.fetch_sub(SLEEPING, Ordering::Relaxed);
         true
     }
@@ -275,19 +280,30 @@ impl Sleep {
         }
     }
 
-    /// Waits until all workers sleep and `quiet` (asked under the lock) says that every source is empty, or until `over` says
-    /// that the workers leave and will never sleep again.
+    /// Waits until all workers sleep, `quiet` (asked under the lock) says that every source is empty, and `certain` (a long look, without the lock) that nothing
+    /// is on its way to one; or until `over` says that the workers leave and will never sleep again.
     pub(crate) fn wait_idle(
         &self,
         deadline: Option<Instant>,
         over: impl Fn() -> bool,
         quiet: impl Fn() -> bool,
+        certain: impl Fn() -> bool,
     ) -> bool {
         let mut sleepers = lock(&self.sleepers);
         sleepers.idle_waiters += 1;
         let idle = loop {
-            if over() || (sleepers.list.len() == self.parkers.len() && quiet()) {
+            if over() {
                 break true;
+            }
+            if sleepers.list.len() == self.parkers.len() && quiet() {
+                let left = sleepers.left;
+                drop(sleepers);
+                let certain = certain();
+                sleepers = lock(&self.sleepers);
+                // Nobody has run anything meanwhile.
+                if certain && sleepers.left == left && quiet() {
+                    break true;
+                }
             }
             let (guard, in_time) = self.wait_for_sleep(sleepers, deadline);
             sleepers = guard;
