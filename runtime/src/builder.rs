@@ -27,6 +27,13 @@ pub(crate) struct Config {
     pub(crate) hard_limit: usize,
 }
 
+impl Config {
+    /// The time slice as the clock counts: half a millennium is as good as no end.
+    pub(crate) fn time_slice_ns(&self) -> u64 {
+        u64::try_from(self.time_slice.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 /// Builds a [`Runtime`].
 ///
 /// ```

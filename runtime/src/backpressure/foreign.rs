@@ -84,9 +84,9 @@ impl<P: Send + 'static> SendFuture<P> {
         }
     }
 
-    fn start(&mut self, mut instruction: P, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
+    fn start(&mut self, mut instruction: P, to_wake: &Waker) -> Poll<Result<(), SendError<P>>> {
         loop {
-            instruction = match self.stand_behind_others(instruction, waker) {
+            instruction = match self.stand_behind_others(instruction, to_wake) {
                 Some(back) => back,
                 None => return Poll::Pending,
             };
@@ -98,8 +98,8 @@ impl<P: Send + 'static> SendFuture<P> {
                 Err(TrySendError::Limit(back)) => return Poll::Ready(Err(SendError::Limit(back))),
                 Err(TrySendError::Full(back)) => back,
             };
-            // Cloned before the lock: a waker is the user's code.
-            let waker = waker.clone();
+            let waker;
+            (instruction, waker) = self.clone_waker(to_wake, instruction);
             let cell = self.sender.cell();
             let mut list = cell.waiters().get_or_init(Waiters::new).lock();
             match cell.queue.announce_waiter_at_limit() {
@@ -123,16 +123,14 @@ impl<P: Send + 'static> SendFuture<P> {
     ///
     /// Without this a future could overtake one that was polled before it: room is published to everybody when the consumer has
     /// looked for waiters and found none, and the first may have come in between.
-    fn stand_behind_others(&mut self, instruction: P, waker: &Waker) -> Option<P> {
-        let cell = self.sender.cell();
-        if !cell.queue.tail().has(word::WAITERS) {
+    fn stand_behind_others(&mut self, instruction: P, to_wake: &Waker) -> Option<P> {
+        if !self.sender.cell().queue.tail().has(word::WAITERS) {
             return Some(instruction);
         }
-        let Some(waiters) = cell.waiters().get() else {
+        let (instruction, waker) = self.clone_waker(to_wake, instruction);
+        let Some(waiters) = self.sender.cell().waiters().get() else {
             return Some(instruction);
         };
-        // Cloned before the lock: a waker is the user's code.
-        let waker = waker.clone();
         let mut list = waiters.lock();
         if !list.has_foreign() {
             drop(list);
@@ -143,7 +141,19 @@ impl<P: Send + 'static> SendFuture<P> {
         None
     }
 
+    /// Before the lock, since a waker is the user's code; which may panic: the future keeps its instruction meanwhile.
+    fn clone_waker(&mut self, waker: &Waker, instruction: P) -> (P, Waker) {
+        self.state = State::Fresh(instruction);
+        let waker = waker.clone();
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(instruction) => (instruction, waker),
+            State::Waiting(_) | State::Done => unreachable!("nobody else changes the state"),
+        }
+    }
+
     fn look(&mut self, key: u32, waker: &Waker) -> Poll<Result<(), SendError<P>>> {
+        // Also where the user's waker panics it keeps its place.
+        self.state = State::Waiting(key);
         let Some(waiters) = self.sender.cell().waiters().get() else {
             return Poll::Pending;
         };
@@ -153,10 +163,10 @@ impl<P: Send + 'static> SendFuture<P> {
         if let Who::Waiting(_, stored, _) = list.who(key) {
             let old = std::mem::replace(stored, fresh);
             drop(list);
-            self.state = State::Waiting(key);
             drop(old);
             return Poll::Pending;
         }
+        self.state = State::Done;
         match list.remove(key) {
             Who::Returned(instruction) => Poll::Ready(Err(SendError::Disconnected(instruction))),
             _ => Poll::Ready(Ok(())),

@@ -97,7 +97,7 @@ impl<'a> Turn<'a> {
     #[cold]
     fn slice_is_over(&mut self) -> bool {
         let now = self.pool.now_ns();
-        let slice_ns = self.pool.config.time_slice.as_nanos() as u64;
+        let slice_ns = self.pool.config.time_slice_ns();
         if self.started_ns == 0 {
             // The next reading tells whether instructions are long, so it comes after one of them.
             self.started_ns = now;

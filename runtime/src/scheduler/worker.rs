@@ -318,7 +318,7 @@ impl Worker {
     /// Once in a time slice: what a worker that has begun nothing since the last look keeps waiting. Who never runs dry neither searches
     /// nor sleeps with the watch, and where all others are busy nobody else would come.
     fn help_the_stuck(&mut self, now_ns: u64) -> Option<Scheduled> {
-        let slice_ns = self.local.pool.config.time_slice.as_nanos() as u64;
+        let slice_ns = self.local.pool.config.time_slice_ns();
         if self.local.pool.workers() == 1 || now_ns.saturating_sub(self.looked_ns) < slice_ns {
             return None;
         }

@@ -1,0 +1,74 @@
+//! A waker is the user's code, and may panic where it is cloned: the future keeps its place and its instruction.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use d3_runtime::SendFuture;
+
+thread_local! {
+    static PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(
+    |_| {
+        assert!(!PANICS.get(), "this waker may not be cloned now");
+        RawWaker::new(ptr::null(), &TABLE)
+    },
+    |_| {},
+    |_| {},
+    |_| {},
+);
+
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    // SAFETY: the functions of the table touch no data, and may be called from any thread.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &TABLE)) };
+    Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+fn poll_with_a_panic(future: &mut SendFuture<u32>) {
+    PANICS.set(true);
+    let result = catch_unwind(AssertUnwindSafe(|| poll(future).is_pending()));
+    PANICS.set(false);
+    assert!(result.is_err(), "the waker was not cloned");
+}
+
+#[test]
+fn at_the_first_poll_the_future_keeps_its_instruction() {
+    let (sender, receiver) = d3_runtime::bounded(1);
+    sender.send(1).unwrap();
+    let mut future = sender.send_async(2);
+    poll_with_a_panic(&mut future);
+    assert!(poll(&mut future).is_pending(), "it takes its place now");
+    assert_eq!(receiver.recv(), Ok(1));
+    assert_eq!(receiver.try_recv(), Ok(2));
+    assert_eq!(poll(&mut future), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn behind_others_the_future_keeps_its_instruction() {
+    let (sender, receiver) = d3_runtime::bounded(1);
+    sender.send(1).unwrap();
+    let mut first = sender.send_async(2);
+    assert!(poll(&mut first).is_pending());
+    let mut second = sender.send_async(3);
+    poll_with_a_panic(&mut second);
+    assert_eq!(second.into_inner(), Some(3));
+    assert_eq!(receiver.recv(), Ok(1));
+    assert_eq!(receiver.try_recv(), Ok(2));
+    assert_eq!(receiver.try_recv().ok(), None);
+}
+
+#[test]
+fn at_a_later_poll_the_future_keeps_its_place() {
+    let (sender, receiver) = d3_runtime::bounded(1);
+    sender.send(1).unwrap();
+    let mut future = sender.send_async(2);
+    assert!(poll(&mut future).is_pending());
+    poll_with_a_panic(&mut future);
+    assert_eq!(future.into_inner(), Some(2));
+    assert_eq!(receiver.recv(), Ok(1));
+    assert_eq!(receiver.try_recv().ok(), None);
+}
