@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::channels;
 use super::delays;
 use super::plan::{
-    FaultPlan, Finish, Forward, JitterPlan, Kind, MachinePlan, MailboxPlan, Mood, OutsiderPlan,
-    Plan, ReaderPlan, Reading, Sending, StopPlan,
+    Behind, FaultPlan, Finish, Forward, JitterPlan, Kind, MachinePlan, MailboxPlan, Mood,
+    OutsiderPlan, Plan, ReaderPlan, Reading, Sending, StopPlan,
 };
 use super::random::Random;
 use super::sets::SETS;
@@ -53,7 +54,7 @@ impl Draft {
             let keeper = self.random.below(machines.len());
             machines[keeper].keeps_runtime_until = Some(self.random.sized(1..=64) as u64);
         }
-        Plan {
+        let mut plan = Plan {
             seed: self.seed,
             mood,
             workers: self.random.between(1..=8),
@@ -69,7 +70,9 @@ impl Draft {
             jitter: self.jitter(),
             delays: delays::draw(self.seed),
             finish,
-        }
+        };
+        channels::draw(&mut plan);
+        plan
     }
 
     fn jitter(&mut self) -> JitterPlan {
@@ -175,13 +178,13 @@ impl Draft {
             .map(|_| ReaderPlan {
                 kind: self.kind(),
                 capacity: self.capacity(),
-                reading: self.random.pick(&[
+                behind: Behind::Thread(self.random.pick(&[
                     Reading::Recv,
                     Reading::TryRecv,
                     Reading::RecvTimeout,
                     Reading::Async,
                     Reading::Iter,
-                ]),
+                ])),
                 gives_up_after: (mood != Mood::Calm && self.random.chance(30))
                     .then(|| self.random.sized(1..=256) as u64),
             })

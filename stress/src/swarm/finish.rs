@@ -10,7 +10,7 @@ use crate::process;
 
 use super::books::Books;
 use super::load::{self, Order};
-use super::plan::Finish;
+use super::plan::{Finish, ReaderPlan};
 use super::run::Swarm;
 use super::shape::Shape;
 use super::target::{Sent, Target};
@@ -72,8 +72,8 @@ impl Swarm<'_> {
 
     fn settle(mut self, dead_before: u64) -> (End, Totals) {
         join(&mut self.outsiders, &self.books);
-        // A reader may be slow, and those who wait for it count as idle.
-        let nobody_reads_outside = self.readers.is_empty();
+        // A reader outside may be slow, and those who wait for it count as idle.
+        let nobody_reads_outside = self.plan.readers.iter().all(ReaderPlan::is_inside);
         loop {
             match self.runtime.wait_idle(Duration::from_millis(100)) {
                 Err(WaitError::Timeout) => continue,

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod books;
+mod channels;
 mod child;
 mod delays;
 mod draft;
@@ -13,7 +14,9 @@ mod outside;
 mod panics;
 mod parent;
 mod plan;
+mod poller;
 mod random;
+mod reader;
 mod replay;
 mod run;
 mod sabotage;

@@ -1,4 +1,4 @@
-//! Who is no machine: threads that send, receive, stop machines and look at them.
+//! Who is no machine: threads that send, stop machines and look at them. Those that receive: see `reader.rs`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use d3::{MachineHandle, Receiver, RecvTimeoutError, Runtime, TryRecvError, this_machine};
+use d3::{MachineHandle, Runtime, this_machine};
 
-use super::books::{Account, Books, Order as OrderOracle};
+use super::books::Books;
 use super::jitter::Jitter;
-use super::load::{Load, Order};
+use super::load::Order;
 use super::panics;
-use super::plan::{OutsiderPlan, Reading, Sending as How, StopPlan};
+use super::plan::{OutsiderPlan, Sending as How, StopPlan};
 use super::random::Random;
 use super::target::{Sending, Sent, Target};
 
@@ -27,7 +27,7 @@ pub(crate) struct Doing {
 }
 
 const BETWEEN: usize = usize::MAX;
-const DONE: usize = usize::MAX - 1;
+pub(super) const DONE: usize = usize::MAX - 1;
 
 impl Doing {
     pub(crate) fn new(name: String) -> Arc<Self> {
@@ -37,7 +37,7 @@ impl Doing {
         })
     }
 
-    fn set(&self, at: usize) {
+    pub(super) fn set(&self, at: usize) {
         self.at.store(at, Ordering::Relaxed);
     }
 
@@ -73,13 +73,13 @@ impl Wake for Waking {
 }
 
 /// Polls futures on this thread.
-struct Executor {
+pub(super) struct Executor {
     waking: Arc<Waking>,
     waker: Waker,
 }
 
 impl Executor {
-    fn new(wakers_panic: bool) -> Self {
+    pub(super) fn new(wakers_panic: bool) -> Self {
         let waking = Arc::new(Waking {
             thread: thread::current(),
             panics: wakers_panic,
@@ -91,19 +91,19 @@ impl Executor {
         }
     }
 
-    fn poll<F: Future + Unpin + ?Sized>(&self, future: &mut F) -> Poll<F::Output> {
+    pub(super) fn poll<F: Future + Unpin + ?Sized>(&self, future: &mut F) -> Poll<F::Output> {
         Pin::new(future).poll(&mut Context::from_waker(&self.waker))
     }
 
     /// Until somebody wakes.
-    fn sleep(&self) {
+    pub(super) fn sleep(&self) {
         // Acquire: pairs with the Release of `wake`.
         while !self.waking.woken.swap(false, Ordering::Acquire) {
             thread::park();
         }
     }
 
-    fn block_on<F: Future + Unpin + ?Sized>(&self, future: &mut F) -> F::Output {
+    pub(super) fn block_on<F: Future + Unpin + ?Sized>(&self, future: &mut F) -> F::Output {
         loop {
             if let Poll::Ready(output) = self.poll(future) {
                 return output;
@@ -221,79 +221,6 @@ fn await_all(executor: &Executor, mut futures: Vec<Box<dyn Sending>>) -> Sent {
             return worst;
         }
         executor.sleep();
-    }
-}
-
-// ---- who receives ----
-
-/// A thread behind a `Receiver`.
-pub(crate) struct Reader<P: Load> {
-    pub(crate) receiver: Receiver<P>,
-    pub(crate) reading: Reading,
-    pub(crate) gives_up_after: Option<u64>,
-    pub(crate) place: usize,
-    pub(crate) account: Arc<Account>,
-    pub(crate) books: Arc<Books>,
-    pub(crate) jitter: Jitter,
-    pub(crate) random: Random,
-    pub(crate) doing: Arc<Doing>,
-}
-
-impl<P: Load> Reader<P> {
-    pub(crate) fn run(mut self) {
-        let executor = Executor::new(false);
-        let mut order = OrderOracle::default();
-        let mut count = 0;
-        self.doing.set(self.place);
-        while self.gives_up_after != Some(count)
-            && let Some(instruction) = self.next(&executor)
-        {
-            count += 1;
-            self.account.received.add_one();
-            let opened = instruction.open();
-            if !opened.intact {
-                self.fault("received damaged bytes");
-            }
-            if let Some((stream, sequence)) = opened.from {
-                let books = &self.books;
-                books.check_order(&self.account, &mut order, stream, sequence);
-            }
-            self.jitter.at(&mut self.random);
-        }
-        let (doing, books) = (self.doing, self.books);
-        drop(self.receiver);
-        doing.set(DONE);
-        books.done.add_one();
-    }
-
-    fn fault(&self, what: &str) {
-        self.books.fault(format!("{}: {what}", self.account.label));
-    }
-
-    /// The next instruction; None: no sender is left.
-    fn next(&mut self, executor: &Executor) -> Option<P> {
-        match self.reading {
-            Reading::Recv => self.receiver.recv().ok(),
-            Reading::Iter => self.receiver.iter().next(),
-            Reading::Async => {
-                let mut next = std::pin::pin!(self.receiver.recv_async());
-                executor.block_on(&mut next)
-            }
-            Reading::TryRecv => loop {
-                match self.receiver.try_recv() {
-                    Ok(instruction) => return Some(instruction),
-                    Err(TryRecvError::Empty) => thread::yield_now(),
-                    Err(_) => return None,
-                }
-            },
-            Reading::RecvTimeout => loop {
-                match self.receiver.recv_timeout(Duration::from_micros(500)) {
-                    Ok(instruction) => return Some(instruction),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(_) => return None,
-                }
-            },
-        }
     }
 }
 

@@ -96,16 +96,84 @@ pub(crate) enum Reading {
     RecvTimeout,
     Async,
     Iter,
+    /// Futures that it polls by hand. So many in a hundred of those that find nothing are dropped before anything came.
+    Polled {
+        dropped_percent: u32,
+    },
+    /// Now this, now that.
+    Mixed,
 }
 
-/// A `Receiver` among the targets, and the thread behind it.
+/// How a machine looks into a channel: it may not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Poll,
+    /// A future that is polled once, and dropped.
+    Future,
+    TryRecv,
+    /// `recv`, which refuses to wait inside a machine.
+    Recv,
+    /// Now this, now that.
+    Mixed,
+}
+
+/// How a machine comes to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GoesOn {
+    /// The waker of its polls sends it an instruction.
+    Woken,
+    /// A thread pokes it now and then; the waker does nothing. Its own mailbox has this capacity.
+    Poked { capacity: Option<usize> },
+}
+
+/// A machine that reads a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PollerPlan {
+    pub(crate) look: Look,
+    pub(crate) goes_on: GoesOn,
+    /// Instructions that it takes in one `receive`, at most.
+    pub(crate) batch: usize,
+    /// So often it tells itself to look again though it found nothing.
+    pub(crate) in_vain: usize,
+    /// Whether it reads what is left when it is ended; else that is dropped with the receiver.
+    pub(crate) drains: bool,
+    /// Whether it stops itself when it is done, or ends because it has let go of its own sender.
+    pub(crate) stops_itself: bool,
+}
+
+/// Who reads a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Thread(Reading),
+    Machine(PollerPlan),
+}
+
+/// A `Receiver` among the targets, and who is behind it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReaderPlan {
     pub(crate) kind: Kind,
     pub(crate) capacity: Option<usize>,
-    pub(crate) reading: Reading,
+    pub(crate) behind: Behind,
     /// It drops the receiver after so many instructions.
     pub(crate) gives_up_after: Option<u64>,
+}
+
+impl ReaderPlan {
+    /// The machine behind it, if it is one.
+    #[must_use]
+    pub(crate) fn poller(&self) -> Option<&PollerPlan> {
+        match &self.behind {
+            Behind::Thread(_) => None,
+            Behind::Machine(poller) => Some(poller),
+        }
+    }
+
+    /// Whether the runtime knows of all that is needed to read it: a machine does, which is queued as soon as anything comes.
+    #[must_use]
+    pub(crate) fn is_inside(&self) -> bool {
+        let poller = self.poller();
+        poller.is_some_and(|poller| poller.goes_on == GoesOn::Woken)
+    }
 }
 
 /// How a thread outside sends.
@@ -199,7 +267,6 @@ impl Plan {
     }
 
     /// Mailboxes of machines; the places after them are the readers.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn mailboxes(&self) -> usize {
         self.machines.iter().map(|m| m.mailboxes.len()).sum()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use d3::{Runtime, Sender, bounded, unbounded};
+use d3::{Runtime, Sender};
 
 use super::arguments::Sabotage;
 use super::books::{Account, Books};
@@ -13,9 +13,9 @@ use super::delays;
 use super::jitter::Jitter;
 use super::load;
 use super::machine::{Mailbox, Node, Owned, Shared, Wiring};
-use super::outside::{self, Outsider, Reader};
+use super::outside::{self, Outsider};
 use super::panics;
-use super::plan::{Finish, Kind, MachinePlan, Plan, ReaderPlan};
+use super::plan::{Finish, Kind, MachinePlan, Plan};
 use super::random::Random;
 use super::sabotage;
 use super::sets::{self, Several};
@@ -139,7 +139,7 @@ impl<'a> Swarm<'a> {
         Ok(swarm)
     }
 
-    fn jitter(&self) -> Jitter {
+    pub(super) fn jitter(&self) -> Jitter {
         Jitter(self.plan.jitter)
     }
 
@@ -153,7 +153,7 @@ impl<'a> Swarm<'a> {
             wirings.push(wiring);
         }
         for (number, reader) in self.plan.readers.iter().enumerate() {
-            for_kind!(reader.kind, self.start_reader(number, reader))?;
+            for_kind!(reader.kind, self.open_channel(number, reader))?;
         }
         for (machine, wiring) in self.plan.machines.iter().zip(wirings) {
             let victim = machine.faults.stop_other_at;
@@ -311,33 +311,6 @@ impl<'a> Swarm<'a> {
         P::target(account, sender)
     }
 
-    fn start_reader<P: Routed>(&mut self, number: usize, plan: &ReaderPlan) -> Result<(), String> {
-        let label = format!("reader {number} ({:?})", plan.kind);
-        self.stage.show_place(label.clone());
-        let account = self
-            .books
-            .open_account(label.clone(), plan.kind, false, false);
-        let (sender, receiver) = match plan.capacity {
-            Some(capacity) => bounded::<P>(capacity),
-            None => unbounded::<P>(),
-        };
-        let place = self.targets.len();
-        self.targets.push(P::target(Arc::clone(&account), sender));
-        let reader = Reader {
-            receiver,
-            reading: plan.reading,
-            gives_up_after: plan.gives_up_after,
-            place,
-            account,
-            books: Arc::clone(&self.books),
-            jitter: self.jitter(),
-            random: Random::of_party(self.plan.seed, 1_000_000 + number as u64),
-            doing: self.stage.enter(label.clone()),
-        };
-        self.readers.push(spawn(label, move || reader.run())?);
-        Ok(())
-    }
-
     fn send_and_meddle(&mut self) -> Result<(), String> {
         for (number, plan) in self.plan.outsiders.iter().enumerate() {
             let name = format!("sender {number} ({:?})", plan.sending);
@@ -374,7 +347,10 @@ impl<'a> Swarm<'a> {
     }
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+pub(super) fn spawn(
+    name: String,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, String> {
     std::thread::Builder::new()
         .name(name)
         .spawn(work)

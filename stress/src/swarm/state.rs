@@ -56,6 +56,7 @@ impl Stage {
             self.describe_machines(&runtime.machines(), &mut text);
         } else {
             let _ = writeln!(text, "no handle of the runtime: it is being dropped");
+            self.describe_visits(&mut text);
         }
         drop(runtime);
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +74,20 @@ impl Stage {
             let _ = writeln!(text, "{imbalance}");
         }
         text
+    }
+
+    /// Whose user code runs, where no runtime is there to tell of its workers.
+    fn describe_visits(&self, text: &mut String) {
+        for account in self.books.accounts() {
+            if let Some(visit) = account.visit() {
+                let seconds = visit.lasted().as_secs_f64();
+                let label = &account.label;
+                let _ = writeln!(
+                    text,
+                    "a worker is inside the user code of {label} for {seconds:.1} s"
+                );
+            }
+        }
     }
 
     fn describe_workers(&self, runtime: &Runtime, text: &mut String) {

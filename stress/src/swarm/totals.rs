@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::output::{Table, count};
 
 use super::books::Books;
-use super::plan::Plan;
+use super::plan::{Plan, ReaderPlan};
 
 macro_rules! totals {
     ($($name:ident: $words:literal),+ $(,)?) => {
@@ -44,6 +44,7 @@ totals! {
     machines: "machines connected",
     births: "machines connected by machines",
     received: "instructions received",
+    polled: "instructions read from channels by machines",
     returned: "instructions handed back",
     dead: "instructions dropped at a machine's end",
     parks: "machines parked",
@@ -62,9 +63,10 @@ totals! {
 impl Totals {
     /// The part that the runtime knows.
     pub(crate) fn of_run(plan: &Plan, total: &WorkerStats) -> Self {
+        let pollers = plan.readers.iter().filter_map(ReaderPlan::poller);
         Self {
             seeds: 1,
-            machines: plan.machines.len() as u64,
+            machines: (plan.machines.len() + pollers.count()) as u64,
             parks: total.parks,
             ring_breaks: total.ring_breaks,
             steals: total.steals,
@@ -80,6 +82,7 @@ impl Totals {
         let accounts = books.accounts();
         self.births = books.births.get();
         self.received = books.received();
+        self.polled = books.polled.get();
         self.returned = accounts.iter().map(|account| account.returned.get()).sum();
         self.dead = accounts
             .iter()

@@ -156,3 +156,21 @@ fn faults_do_not_fill_the_memory() {
     assert_eq!(faults.len(), 21);
     assert_eq!(faults[20], "and 980 more");
 }
+
+#[test]
+fn a_machine_that_is_told_to_look_again_has_not_moved() {
+    let books = Books::default();
+    let poked = books.open_poked("poller".into());
+    let (moved, received) = (books.moved(), books.received());
+    let poke = Small::load(&poked, &order(1));
+    poked.accepted.add_one();
+    assert_eq!(books.imbalances(0).len(), 1, "one that is on its way");
+    poked.received.add_one();
+    assert!(poke.open().intact);
+    assert_eq!(books.imbalances(0), Vec::<String>::new());
+    assert_eq!((books.moved(), books.received()), (moved, received));
+    // Work does move them.
+    let work = books.open_account("mailbox".into(), Kind::Small, true, false);
+    work.received.add_one();
+    assert_ne!((books.moved(), books.received()), (moved, received));
+}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use d3_runtime::protocol::Point;
 
-use crate::swarm::plan::{MachinePlan, Mood, Plan};
+use crate::swarm::plan::{Behind, GoesOn, MachinePlan, Mood, Plan, ReaderPlan};
 use crate::swarm::random::Random;
 use crate::swarm::shape::{self, Shape};
 
@@ -46,7 +46,16 @@ fn the_seeds_reach_everything() {
             seen.insert(format!("wakers panic: {}", outsider.wakers_panic));
         }
         for reader in &plan.readers {
-            seen.insert(name(reader.reading));
+            match &reader.behind {
+                Behind::Thread(reading) => seen.insert(name(reading)),
+                Behind::Machine(poller) => {
+                    seen.insert(format!("looks: {:?}", poller.look));
+                    seen.insert(format!("drains: {}", poller.drains));
+                    seen.insert(format!("stops itself: {}", poller.stops_itself));
+                    seen.insert(format!("in vain: {}", poller.in_vain));
+                    seen.insert(name(poller.goes_on))
+                }
+            };
             seen.insert(format!("gives up: {}", reader.gives_up_after.is_some()));
         }
         for machine in &plan.machines {
@@ -70,7 +79,7 @@ fn the_seeds_reach_everything() {
         }
     }
     let wanted = "Calm Rough Wild Random Ring Chain FanOut FanIn Star Tree Pairs Selves Settled Graceful Deadline Dropped Abandoned \
-        Send TrySend SendTimeout Async Joined Recv TryRecv RecvTimeout Iter Empty Small Medium Large Boxed One Split Burst \
+        Send TrySend SendTimeout Async Joined Recv TryRecv RecvTimeout Iter Polled Mixed Woken Poked Empty Small Medium Large Boxed One Split Burst \
         panic_in_connected: panic_in_disconnected: panic_in_drop: panic_at: stop_at: fail_at: stop_other_at: explosive_one_in: Spin Yield Sleep";
     for point in Point::ALL {
         assert!(seen.contains(&name(point)), "no seed delays {point:?}");
@@ -88,6 +97,17 @@ fn the_seeds_reach_everything() {
     .chain([
         "gives up: true",
         "wakers panic: true",
+        "looks: Poll",
+        "looks: Future",
+        "looks: TryRecv",
+        "looks: Recv",
+        "looks: Mixed",
+        "drains: true",
+        "drains: false",
+        "stops itself: true",
+        "stops itself: false",
+        "in vain: 0",
+        "in vain: 8",
         "3 mailboxes",
         "1 sets",
         "2 sets",
@@ -98,6 +118,40 @@ fn the_seeds_reach_everything() {
     ]) {
         assert!(seen.contains(phrase), "no seed has {phrase}");
     }
+}
+
+/// Machines that share one worker with the machine that polls the channel which they are parked on, more of them than it has room for.
+#[test]
+fn many_seeds_crowd_a_channel_that_is_polled() {
+    let plans: Vec<Plan> = (0..1_000).map(|seed| Plan::of(seed, true)).collect();
+    let crowded = |plan: &Plan, number: usize, reader: &ReaderPlan| {
+        let place = plan.mailboxes() + number;
+        let machines = plan.machines.iter();
+        let senders = machines.filter(|machine| machine.out.contains(&place));
+        let capacity = reader.capacity.unwrap_or(usize::MAX);
+        capacity <= 4 && senders.count() > capacity
+    };
+    let count = |is_wanted: fn(&Behind) -> bool| {
+        let one_worker = plans.iter().filter(|plan| plan.workers == 1);
+        let wanted = one_worker.filter(|plan| {
+            let mut readers = plan.readers.iter().enumerate();
+            readers
+                .any(|(number, reader)| is_wanted(&reader.behind) && crowded(plan, number, reader))
+        });
+        wanted.count()
+    };
+    let woken = count(
+        |behind| matches!(behind, Behind::Machine(poller) if poller.goes_on == GoesOn::Woken),
+    );
+    let poked = count(
+        |behind| matches!(behind, Behind::Machine(poller) if poller.goes_on != GoesOn::Woken),
+    );
+    let threads = count(|behind| matches!(behind, Behind::Thread(_)));
+    // In a thousand.
+    assert!(
+        woken >= 50 && poked >= 50 && threads >= 50,
+        "{woken} by machines that are woken, {poked} by machines that are poked, {threads} by threads"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use d3_runtime::protocol::Point;
 use super::PATIENCE;
 use crate::swarm::jitter::Jitter;
 use crate::swarm::machine::Node;
-use crate::swarm::plan::{Kind, Plan};
+use crate::swarm::plan::{Behind, Finish, GoesOn, Kind, Look, Plan, PollerPlan, Reading};
 use crate::swarm::run;
 use crate::swarm::sets::{self, Several};
 use crate::swarm::totals::Totals;
@@ -55,6 +55,57 @@ fn swarms_of_machines_with_several_sets_pass() {
     for seed in seeds.take(8) {
         assert_eq!(pass(seed, |_| ()).seeds, 1);
     }
+}
+
+/// Swarms in which all channels are read in this way.
+fn pass_with(behind: Behind) {
+    let has_channels = |plan: &Plan| plan.readers.len() > 1;
+    let seeds = (200..).filter(|&seed| has_channels(&Plan::of(seed, true)));
+    let mut totals = Totals::default();
+    for seed in seeds.take(4) {
+        totals.add(&pass(seed, |plan| {
+            plan.workers = 1;
+            plan.finish = Finish::Settled;
+            for reader in &mut plan.readers {
+                reader.behind = behind;
+                reader.capacity = Some(1);
+            }
+        }));
+    }
+    let by_machines = matches!(behind, Behind::Machine(_));
+    assert_eq!(totals.polled > 0, by_machines, "{behind:?}");
+}
+
+#[test]
+fn channels_that_machines_poll_are_read() {
+    for look in [
+        Look::Poll,
+        Look::Future,
+        Look::TryRecv,
+        Look::Recv,
+        Look::Mixed,
+    ] {
+        let capacity = Some(1);
+        for goes_on in [GoesOn::Woken, GoesOn::Poked { capacity }] {
+            let stops_itself = look == Look::Mixed;
+            pass_with(Behind::Machine(PollerPlan {
+                look,
+                goes_on,
+                batch: 4,
+                in_vain: 1,
+                drains: !stops_itself,
+                stops_itself,
+            }));
+        }
+    }
+}
+
+#[test]
+fn channels_that_threads_poll_are_read() {
+    for dropped_percent in [0, 80] {
+        pass_with(Behind::Thread(Reading::Polled { dropped_percent }));
+    }
+    pass_with(Behind::Thread(Reading::Mixed));
 }
 
 #[test]
