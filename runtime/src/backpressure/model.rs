@@ -332,6 +332,30 @@ fn model_future_drain_and_drop() {
     });
 }
 
+/// A thread polls one future after another while the receiver makes room, and publishes it to everybody since it had looked for waiters before the first came:
+/// the second does not take the room that the first waits for.
+#[test]
+fn model_second_future_and_receiver() {
+    model("backpressure/second_future_and_receiver", None, || {
+        let r = Subject::channel(1);
+        r.fill();
+        let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
+        let thread = thread::spawn(move || {
+            let mut first = sender.send_async(Item::new(&items));
+            let mut second = sender.send_async(Item::new(&items));
+            let mut context = Context::from_waker(Waker::noop());
+            let first_waits = Pin::new(&mut first).poll(&mut context).is_pending();
+            let second_went = Pin::new(&mut second).poll(&mut context).is_ready();
+            let is_overtaken = first_waits && second_went && first.into_inner().is_some();
+            assert!(!is_overtaken, "the second went before the first");
+        });
+        r.receive_once();
+        thread.join().unwrap();
+        assert_no_waiters(&r);
+        r.end().assert_gone();
+    });
+}
+
 /// A thread that waits for room, against a receiver that ends: it gets its instruction back, and is woken.
 #[test]
 fn model_thread_and_end() {
