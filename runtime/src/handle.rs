@@ -40,6 +40,8 @@ impl MachineHandle {
 
     /// Stops the machine: it reads no instruction after the current one. What it leaves unread is dropped and counted.
     /// `disconnected` is called. Mailboxes that [`and_connect`](crate::Runtime::and_connect) added to the same value go on.
+    ///
+    /// A channel that is stopped takes no more, and who waits for its room goes on; what it holds can still be received.
     pub fn stop(&self) {
         self.0.ask_to_end(EndCode::Stopped);
     }

@@ -173,6 +173,33 @@ fn a_stopped_channel_lets_everybody_go() {
     assert_eq!(sender.handle().wait(PATIENCE), Ok(EndReason::Stopped));
 }
 
+/// The reader of a channel that is stopped may be away for ever: who waits goes on all the same, machines, threads and futures.
+#[test]
+fn a_stopped_channel_lets_everybody_go_before_its_reader_looks() {
+    let runtime = runtime(2);
+    let (sender, receiver) = bounded(1);
+    let counted = Arc::default();
+    let machine = filler(&runtime, &counted);
+    machine
+        .send(Cmd::Fill(sender.clone(), 2))
+        .expect("it lives");
+    machine.send(Cmd::Count).expect("it lives");
+    wait_until("it is parked", || sender.info().parked == 1);
+    let waiting = {
+        let sender = sender.clone();
+        std::thread::spawn(move || sender.send(2).map_err(|error| error.into_inner()))
+    };
+    wait_until("a thread waits", || sender.info().waiting == 1);
+    sender.handle().stop();
+    wait_until("the machine goes on", || {
+        counted.load(Ordering::Relaxed) == 1
+    });
+    wait_until("the thread goes on", || waiting.is_finished());
+    assert_eq!(waiting.join().expect("it does not panic"), Err(2));
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
 /// Where only threads send, nobody who looks from outside ever sees more than the capacity.
 #[test]
 fn a_length_that_is_seen_is_within_the_capacity() {

@@ -553,14 +553,17 @@ pub(crate) unsafe fn pass_on<P>(receiver: NonNull<Header>, came_back: bool) {
     released.finish();
 }
 
-/// The machine that reads this mailbox has given its token away and will not come by again soon: lets go who came to wait since it last looked, as far as the
-/// room goes that it has published.
+/// Who reads this mailbox will not come by again soon: a machine that has given its token away, or the reader of a channel that was stopped. Lets go who
+/// waits, as far as the room goes that is published; everybody where the mailbox is closed.
 ///
 /// # Safety
 /// `receiver` is a `MailboxCell<P>` and alive.
 pub(crate) unsafe fn let_go<P>(receiver: NonNull<Header>) {
     // SAFETY: by the caller's word.
     let cell = unsafe { cell_of::<MailboxCell<P>>(receiver).as_ref() };
+    if cell.queue.tail().has(word::CLOSED) {
+        return release_all(cell);
+    }
     let Some(waiters) = cell.waiters().get() else {
         return;
     };

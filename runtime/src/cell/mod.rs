@@ -69,7 +69,7 @@ pub(crate) struct VTable {
     /// Lets the next machine go that waits here, if there is room: one that was promised some has had its turn, and waits here again
     /// (true) or does not.
     pub(crate) pass_on: unsafe fn(NonNull<Header>, bool),
-    /// Lets the machines go that wait here for room which is published: the machine that reads it has been parked.
+    /// Lets go who waits here and need not: the machine that reads it has been parked, or a channel was stopped.
     pub(crate) let_go: unsafe fn(NonNull<Header>),
     /// Who waits for room here, for people.
     pub(crate) waits: unsafe fn(NonNull<Header>) -> crate::backpressure::Waits,
@@ -380,6 +380,11 @@ impl Header {
         if wake == Wake::Schedule {
             self.wake(wake);
             return;
+        }
+        if !self.vtable.is_machine {
+            // The reader of a channel may be away for ever, and there will be no room.
+            // SAFETY: alive, and its table fits its type.
+            return unsafe { (self.vtable.let_go)(self.in_cell()) };
         }
         crate::sync::point(Point::AskedToEnd);
         // SeqCst: pairs with the fence in `backpressure::park`: either this load sees PARKED, or the parker sees CLOSED
