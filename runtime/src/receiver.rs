@@ -5,10 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use atomic_waker::AtomicWaker;
 use futures_core::Stream;
 
 use crate::backpressure::{self, ComesBy, thread_waker};
@@ -22,14 +21,33 @@ use crate::id::MachineId;
 use crate::mailbox::{BOUND_MAX, Popped, Queue, Rest, UNBOUNDED, word};
 use crate::sender::Sender;
 use crate::stats::MailboxInfo;
-use crate::sync::Backoff;
+use crate::sync::{Backoff, Mutex, lock};
 use crate::{scheduler, unwind};
 
 /// The cell of a receiver: what senders see, then the waker of whoever receives.
 #[repr(C)]
 struct ReceiverCell<P> {
     mailbox: MailboxCell<P>,
-    waker: AtomicWaker,
+    waker: Registered,
+}
+
+/// The waker of who waits for an instruction. A waker is the user's code, which may panic or come back here: none of it runs under the lock.
+struct Registered(Mutex<Option<Waker>>);
+
+impl Registered {
+    fn register(&self, waker: &Waker) {
+        // It compares two pointers each. Who takes the known one away after this look wakes it, and it comes back.
+        if (lock(&self.0).as_ref()).is_some_and(|known| known.will_wake(waker)) {
+            return;
+        }
+        let fresh = waker.clone();
+        let before = lock(&self.0).replace(fresh);
+        drop(before);
+    }
+
+    fn take(&self) -> Option<Waker> {
+        lock(&self.0).take()
+    }
 }
 
 impl<P: Send + 'static> ReceiverCell<P> {
@@ -131,7 +149,7 @@ pub(crate) fn channel<P: Send + 'static>(capacity: u64) -> (Sender<P>, Receiver<
             capacity,
             false,
         ),
-        waker: AtomicWaker::new(),
+        waker: Registered(Mutex::new(None)),
     });
     let cell = cell::expose(cell).cast::<MailboxCell<P>>();
     // SAFETY: the header was made with one strong sender, and with the reference that a machine's token would hold: it

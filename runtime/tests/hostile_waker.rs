@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::ptr;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
-
-use d3_runtime::SendFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 thread_local! {
     static PANICS: Cell<bool> = const { Cell::new(false) };
@@ -28,7 +28,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(&waker))
 }
 
-fn poll_with_a_panic(future: &mut SendFuture<u32>) {
+fn poll_with_a_panic<F: Future + Unpin>(future: &mut F) {
     PANICS.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| poll(future).is_pending()));
     PANICS.set(false);
@@ -71,4 +71,26 @@ fn at_a_later_poll_the_future_keeps_its_place() {
     assert_eq!(future.into_inner(), Some(2));
     assert_eq!(receiver.recv(), Ok(1));
     assert_eq!(receiver.try_recv().ok(), None);
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A receiver that was once polled with a waker that panicked is woken by the next one.
+#[test]
+fn a_receiver_goes_on_after_a_waker_that_may_not_be_cloned() {
+    let (sender, mut receiver) = d3_runtime::bounded(1);
+    poll_with_a_panic(&mut pin!(receiver.recv_async()));
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mut context = Context::from_waker(&waker);
+    assert!(receiver.poll_recv(&mut context).is_pending());
+    sender.send(1).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "it is woken");
+    assert_eq!(receiver.poll_recv(&mut context), Poll::Ready(Some(1)));
 }
