@@ -5,7 +5,7 @@ mod common;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use d3_runtime::{MachineImpl, MachineMut, MailboxInfo, SendFuture, Sender, TrySendError, bounded};
@@ -326,4 +326,32 @@ fn a_callback_is_called_once_there_is_room() {
     // The instruction is in the mailbox before the call: whoever only wants to know need not poll again.
     runtime.wait_idle(PATIENCE).expect("all is read");
     assert!(future.into_inner().is_none(), "delivered");
+}
+
+/// A runtime that drains takes nothing more from outside, also where it could stand behind others, who came in time and are still served.
+#[test]
+fn a_runtime_that_drains_lets_nobody_else_come_to_wait() {
+    let runtime = runtime(2);
+    let gate = Gate::default();
+    let closed = gate.close();
+    let sender = runtime.machine(Slow).capacity(1).accepts::<First>();
+    let sender = sender.connect();
+    hold(&sender, &gate);
+    let mut in_time = sender.send_async(First::Item);
+    assert!(!poll_once(&mut in_time));
+
+    let shutdown = {
+        let runtime = runtime.clone();
+        std::thread::spawn(move || runtime.shutdown(PATIENCE))
+    };
+    wait_until("it drains", || runtime.is_shut_down());
+    let mut late = sender.send_async(First::Item);
+    let refused = poll_once(&mut late);
+    drop(closed);
+    assert!(refused, "it may not come to wait any more");
+    let report = shutdown.join().expect("it does not panic");
+    assert!(report.is_clean(), "{report}");
+    let mut context = Context::from_waker(Waker::noop());
+    let in_time = Pin::new(&mut in_time).poll(&mut context);
+    assert!(matches!(in_time, Poll::Ready(Ok(()))), "{report}");
 }

@@ -127,6 +127,10 @@ impl<P: Send + 'static> SendFuture<P> {
         if !self.sender.cell().queue.tail().has(word::WAITERS) {
             return Some(instruction);
         }
+        // A runtime that drains takes no more from here, or those who wait would never come to an end.
+        if self.sender.is_disconnected() {
+            return Some(instruction);
+        }
         let (instruction, waker) = self.clone_waker(to_wake, instruction);
         let Some(waiters) = self.sender.cell().waiters().get() else {
             return Some(instruction);
