@@ -382,6 +382,7 @@ impl<P: Send + 'static> Drop for Receiver<P> {
             }
         }
         drop(self.cell().waker.take());
+        self.cell.freeze_end_code();
         self.cell.held.end();
         // SeqCst: pairs with the fence in `Ended`.
         crate::sync::fence(crate::sync::Ordering::SeqCst);

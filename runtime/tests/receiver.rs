@@ -200,6 +200,17 @@ fn a_stopped_channel_lets_everybody_go_before_its_reader_looks() {
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
 }
 
+/// A channel ends with its receiver: a stop that comes later does not change how it ended.
+#[test]
+fn how_a_channel_ended_is_final() {
+    let (sender, receiver) = bounded::<u32>(1);
+    drop(receiver);
+    let reason = sender.handle().end_reason();
+    assert!(reason.is_some());
+    sender.handle().stop();
+    assert_eq!(sender.handle().end_reason(), reason);
+}
+
 /// Where only threads send, nobody who looks from outside ever sees more than the capacity.
 #[test]
 fn a_length_that_is_seen_is_within_the_capacity() {
