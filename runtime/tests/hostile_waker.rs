@@ -1,4 +1,4 @@
-//! A waker is the user's code, and may panic where it is cloned: the future keeps its place and its instruction.
+//! A waker is the user's code, and may panic where it is cloned or dropped: the future keeps its place and its instruction.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +10,8 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 thread_local! {
     static PANICS: Cell<bool> = const { Cell::new(false) };
+    /// Once: a second panic on the way of the first would abort.
+    static PANICS_ONCE_DROPPED: Cell<bool> = const { Cell::new(false) };
 }
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(
@@ -19,7 +21,12 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(
     },
     |_| {},
     |_| {},
-    |_| {},
+    |_| {
+        assert!(
+            !PANICS_ONCE_DROPPED.take(),
+            "this waker may not be dropped now"
+        )
+    },
 );
 
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
@@ -93,4 +100,18 @@ fn a_receiver_goes_on_after_a_waker_that_may_not_be_cloned() {
     sender.send(1).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1, "it is woken");
     assert_eq!(receiver.poll_recv(&mut context), Poll::Ready(Some(1)));
+}
+
+/// The outcome is not lost with the clone that was not needed for it.
+#[test]
+fn at_the_last_poll_the_future_keeps_its_outcome() {
+    let (sender, receiver) = d3_runtime::bounded(1);
+    sender.send(1).unwrap();
+    let mut future = sender.send_async(2);
+    assert!(poll(&mut future).is_pending());
+    assert_eq!(receiver.recv(), Ok(1));
+    PANICS_ONCE_DROPPED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(|| poll(&mut future).is_pending()));
+    assert!(result.is_err(), "no waker was dropped");
+    assert_eq!(poll(&mut future), Poll::Ready(Ok(())));
 }

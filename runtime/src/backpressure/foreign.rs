@@ -164,12 +164,16 @@ impl<P: Send + 'static> SendFuture<P> {
         // Cloned before the lock, and the old one dropped after it: a waker is the user's code.
         let fresh = waker.clone();
         let mut list = waiters.lock();
-        if let Who::Waiting(_, stored, _) = list.who(key) {
-            let old = std::mem::replace(stored, fresh);
-            drop(list);
-            drop(old);
+        let (waits, unused) = match list.who(key) {
+            Who::Waiting(_, stored, _) => (true, std::mem::replace(stored, fresh)),
+            _ => (false, fresh),
+        };
+        drop(list);
+        drop(unused);
+        if waits {
             return Poll::Pending;
         }
+        let mut list = waiters.lock();
         self.state = State::Done;
         match list.remove(key) {
             Who::Returned(instruction) => Poll::Ready(Err(SendError::Disconnected(instruction))),
