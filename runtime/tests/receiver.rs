@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake};
 
 use d3_runtime::{EndReason, MachineImpl, Runtime, Sender, TryRecvError, TrySendError, bounded};
 
@@ -22,6 +23,33 @@ fn every_slot_counts() {
         assert!(!sender.is_full());
         sender.try_send(n).expect("there is room again");
     }
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A future may move from one task to another between two polls: the last one that polled is woken, once.
+#[test]
+fn who_polled_last_is_woken() {
+    let (sender, mut receiver) = bounded(8);
+    let [first, last] = [(); 2].map(|()| Arc::<Woken>::default());
+    for woken in [&first, &last, &last] {
+        let waker = Arc::clone(woken).into();
+        let polled = receiver.poll_recv(&mut Context::from_waker(&waker));
+        assert_eq!(polled, Poll::Pending);
+    }
+    for n in 0..3 {
+        sender.send(n).expect("the receiver lives");
+    }
+    assert_eq!(first.0.load(Ordering::Relaxed), 0);
+    assert_eq!(last.0.load(Ordering::Relaxed), 1);
+    assert_eq!(receiver.try_iter().count(), 3);
 }
 
 /// A thread that waits for room goes on after one receive, with no other to come.
