@@ -31,15 +31,16 @@ pub(crate) struct MachineCell<P, B: Body<P>> {
     pub(super) body: UnsafeCell<MaybeUninit<B>>,
 }
 
-/// What became of the token.
+/// What became of the token that a run was given.
+#[derive(Clone, Copy)]
 #[must_use]
 pub(crate) enum After {
     /// The machine rests, is parked or has ended: the worker must not touch it.
     Gone,
-    /// It has more to do: to the back of the queue with it.
-    Again(Scheduled),
-    /// It has read everything and keeps its token for a moment: see `scheduler/README.md`.
-    Lingers(Scheduled),
+    /// The token is the worker's again. The machine has more to do: to the back of the queue with it.
+    Again,
+    /// The token is the worker's again. The machine has read everything and keeps it for a moment: see `scheduler/README.md`.
+    Lingers,
 }
 
 impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
@@ -119,24 +120,24 @@ impl<P: Send + 'static, B: Body<P>> MachineCell<P, B> {
         let cell = token.into_cell();
         // SAFETY: the token keeps the cell alive; it is a cell of this type, as its table says.
         let this = unsafe { cell_of::<Self>(cell).as_ref() };
-        let gone = {
+        let outcome = {
             let _inside = InMachine::enter(this.mailbox.header());
             let mut activation = Activation { cell: this, turn };
             let outcome = activation.run();
-            // In here, as it may wake others: their wakers are as good as code of this machine's.
-            drop(turn.owes.take());
+            if turn.owes.is_some() {
+                // In here, as it may wake others: their wakers are as good as code of this machine's.
+                turn.pass_on();
+            }
             outcome
         };
         if has_noted() {
             // Noted by a destructor or a waker after the machine was done with: nobody is there to be parked for it.
             drop(take_noted());
         }
-        match gone {
+        match outcome {
             Outcome::Gone => After::Gone,
-            // SAFETY: the activation kept the token.
-            Outcome::Again => After::Again(unsafe { Scheduled::new(cell) }),
-            // SAFETY: as above.
-            Outcome::Lingers => After::Lingers(unsafe { Scheduled::new(cell) }),
+            Outcome::Again => After::Again,
+            Outcome::Lingers => After::Lingers,
             Outcome::Ended => {
                 // SAFETY: the token's own reference, given up once.
                 drop(unsafe { MemRef::from_raw(cell) });
@@ -197,10 +198,12 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
         loop {
             match self.receive_some() {
-                Pause::Empty => {
-                    if self.turn.may_linger && self.lingers() {
-                        return Outcome::Lingers;
-                    }
+                Pause::Drained if self.turn.may_linger => {
+                    self.mailbox().queue.begin_to_linger();
+                    return Outcome::Lingers;
+                }
+                Pause::Empty if self.turn.may_linger && self.lingers() => return Outcome::Lingers,
+                Pause::Drained | Pause::Empty => {
                     if let Some(outcome) = self.rest() {
                         return outcome;
                     }
@@ -467,16 +470,14 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
 ) -> Pause {
     let queue = &mailbox.queue;
     let first = queue.head();
-    let stretch_end = first + turn.stretch() as u64;
-    // Behind this index it is time for room.
-    let stale_at = queue.stale_at().max(turn.no_room_before);
-    let until = stretch_end.min(stale_at + 1);
-    let pool = turn.pool;
+    let granted: &Turn<'_> = turn;
     let result = unwind::user_code(move || {
         // SAFETY: the token makes us the consumer; what runs inside the loop beside it takes no step of the consumer's.
         let mut reader = unsafe { queue.reader() };
+        // Worked out when there is a second instruction: most turns have one. 0: not yet.
+        let (mut stretch_end, mut until) = (0, 0);
         loop {
-            if header.is_asked_to_end() && !reads_to_the_end(header, pool) {
+            if header.is_asked_to_end() && !reads_to_the_end(header, granted.pool) {
                 return Pause::AskedToEnd;
             }
             // SAFETY: the token makes us the consumer.
@@ -489,13 +490,26 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
             if has_noted() {
                 return Pause::Noted;
             }
-            if reader.head() >= until {
-                return if reader.head() == stretch_end {
-                    Pause::Stretch
-                } else {
-                    Pause::Room
-                };
+            if reader.head() < until {
+                continue;
             }
+            if until == 0 {
+                if !queue.needs_turn() {
+                    return Pause::Drained;
+                }
+                stretch_end = first + granted.stretch() as u64;
+                // Behind this index it is time for room.
+                let stale_at = queue.stale_at().max(granted.no_room_before);
+                until = stretch_end.min(stale_at + 1);
+                if reader.head() < until {
+                    continue;
+                }
+            }
+            return if reader.head() == stretch_end {
+                Pause::Stretch
+            } else {
+                Pause::Room
+            };
         }
     });
     turn.used((queue.head() - first) as usize);
@@ -532,6 +546,8 @@ fn reads_to_the_end(header: &Header, pool: &Pool) -> bool {
 pub(crate) enum Pause {
     /// The mailbox was found empty.
     Empty,
+    /// The same after the first instruction, and nobody asks for anything: no CLOSED, CONTROL, WAITERS.
+    Drained,
     /// The instruction met a full receiver.
     Noted,
     /// As many instructions as the turn granted at once.

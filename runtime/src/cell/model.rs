@@ -119,7 +119,8 @@ impl ModelCell {
     }
 
     unsafe fn run(token: Scheduled, _turn: &mut Turn<'_>) -> super::After {
-        super::After::Again(token)
+        let _ = token.into_cell();
+        super::After::Again
     }
 
     unsafe fn rest(token: Scheduled) -> Option<Scheduled> {

@@ -97,7 +97,8 @@ impl TwoCell {
     };
 
     unsafe fn run(token: Scheduled, _turn: &mut Turn<'_>) -> After {
-        After::Again(token)
+        let _ = token.into_cell();
+        After::Again
     }
 
     unsafe fn rest(token: Scheduled) -> Option<Scheduled> {

@@ -220,7 +220,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             index = (index + 1) % Self::MAILBOXES;
             rotation.set(index);
             match pause {
-                Pause::Empty => {
+                Pause::Empty | Pause::Drained => {
                     in_vain += 1;
                     continue;
                 }

@@ -6,13 +6,12 @@ use crate::scheduler::Pool;
 use crate::stats::Counters;
 use crate::tuning::{CLOCK_FIRST_LOOK, CLOCK_FIRST_LOOK_LIGHT, CLOCK_STRIDE_MAX};
 
-/// What the worker hands to an activation.
+/// What the worker hands to an activation: one for all of its machines, one after the other.
 pub(crate) struct Turn<'a> {
     pub(super) pool: &'a Pool,
     pub(super) counters: &'a Counters,
     /// Instructions received or dropped so far, and how many there may be.
     received: usize,
-    budget: usize,
     /// With so many the clock is read again, and the stride after that.
     clock_at: usize,
     stride: usize,
@@ -31,32 +30,43 @@ pub(crate) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    /// `light`: what this worker has run lately was short.
-    pub(crate) fn new(
-        pool: &'a Pool,
-        counters: &'a Counters,
-        light: bool,
-        may_linger: bool,
-    ) -> Self {
-        let first_look = if light {
-            CLOCK_FIRST_LOOK_LIGHT
-        } else {
-            CLOCK_FIRST_LOOK
-        };
+    /// Of a worker that has run nothing yet.
+    pub(crate) fn new(pool: &'a Pool, counters: &'a Counters) -> Self {
         Self {
             pool,
             counters,
             received: 0,
-            budget: pool.config.budget,
-            clock_at: first_look,
-            stride: first_look / 2,
+            clock_at: 0,
+            stride: 0,
             started_ns: 0,
             no_room_before: 0,
             owes: None,
-            may_linger,
+            may_linger: false,
             is_long: false,
             waits_for_others: false,
         }
+    }
+
+    /// A machine's turn begins; the last one owes nothing any more. `light`: what this worker has run lately was short.
+    #[inline]
+    pub(crate) fn begin(&mut self, light: bool, may_linger: bool) {
+        self.clock_at = if light {
+            CLOCK_FIRST_LOOK_LIGHT
+        } else {
+            CLOCK_FIRST_LOOK
+        };
+        self.received = 0;
+        self.started_ns = 0;
+        self.no_room_before = 0;
+        self.may_linger = may_linger;
+        self.is_long = false;
+        self.waits_for_others = false;
+    }
+
+    /// Passes the promise on that the machine has not used.
+    #[cold]
+    pub(super) fn pass_on(&mut self) {
+        drop(self.owes.take());
     }
 
     /// Instructions received so far.
@@ -65,10 +75,15 @@ impl<'a> Turn<'a> {
         self.received
     }
 
+    #[inline]
+    fn budget(&self) -> usize {
+        self.pool.config.budget
+    }
+
     /// How many instructions may be received before [`is_over`](Self::is_over) wants to be asked.
     #[inline]
     pub(super) fn stretch(&self) -> usize {
-        self.budget.min(self.clock_at) - self.received
+        self.budget().min(self.clock_at) - self.received
     }
 
     /// So many instructions of the stretch were received.
@@ -91,7 +106,7 @@ impl<'a> Turn<'a> {
     /// prove long it is read after each.
     #[inline]
     pub(super) fn is_over(&mut self) -> bool {
-        self.received >= self.budget || (self.received >= self.clock_at && self.slice_is_over())
+        self.received >= self.budget() || (self.received >= self.clock_at && self.slice_is_over())
     }
 
     #[cold]
@@ -101,6 +116,7 @@ impl<'a> Turn<'a> {
         if self.started_ns == 0 {
             // The next reading tells whether instructions are long, so it comes after one of them.
             self.started_ns = now;
+            self.stride = self.clock_at / 2;
             self.clock_at = self.received + 1;
             return false;
         }

@@ -12,6 +12,7 @@ use super::current::OnWorker;
 use super::local::{Local, Remote};
 use super::worker::{Verdict, Worker};
 use crate::builder::Config;
+use crate::cell::Turn;
 use crate::unwind::AbortOnUnwind;
 
 /// A pool whose threads are about to start.
@@ -124,10 +125,12 @@ impl Launch {
 fn run(mut worker: Worker) {
     let bomb = AbortOnUnwind;
     let pool = Arc::clone(&worker.local().pool);
+    let remote = Arc::clone(&pool.remotes[worker.local().index]);
+    let mut turn = Turn::new(&pool, &remote.counters);
     // SAFETY: pool and local live until the end of this function, and the guard is dropped before.
     let on_worker = unsafe { OnWorker::enter(&pool, worker.local()) };
     loop {
-        match worker.step() {
+        match worker.step(&mut turn) {
             Verdict::Ran => {}
             Verdict::Dry if pool.is_to_exit() => break,
             Verdict::Dry => worker.sleep(false),

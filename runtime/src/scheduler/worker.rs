@@ -98,9 +98,9 @@ impl Worker {
         &self.local.remote().counters
     }
 
-    /// Finds one machine and runs it.
+    /// Finds one machine and runs it, and perhaps those after it. `turn` belongs to this worker.
     #[inline]
-    pub(super) fn step(&mut self) -> Verdict {
+    pub(super) fn step(&mut self, turn: &mut Turn<'_>) -> Verdict {
         let Some(machine) = self.find_own().or_else(|| self.search()) else {
             return if std::mem::take(&mut self.retires) {
                 Verdict::Retired
@@ -111,54 +111,81 @@ impl Worker {
         if self.searching {
             self.stop_searching();
         }
-        self.run(machine);
+        self.run(machine, turn);
         Verdict::Ran
     }
 
+    /// Runs a machine, and while nobody else waits the one that lingered beside it and was sent to: a pair that plays ping-pong stays in here.
     #[inline]
-    fn run(&mut self, machine: Scheduled) {
-        let counters = self.counters();
-        counters.activations.add(1);
-        let run = machine.header().vtable.run;
-        // Beside others only where turns are short, since it is looked at after some of theirs.
-        let pace = &self.local.remote().pace;
-        let may_linger = self.in_vain < LINGER_IN_VAIN_MAX && (pace.is_brisk() || self.is_idle());
-        let mut turn = Turn::new(&self.local.pool, counters, self.light, may_linger);
-        // SAFETY: the table belongs to the cell, and the token is handed over.
-        let after = unsafe { run(machine, &mut turn) };
-        let (is_long, waits_for_others) = (turn.is_long, turn.waits_for_others);
-        let received = turn.received();
-        if is_long {
-            // What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
-            self.light = false;
-            if self.until_look > INJECTOR_INTERVAL_TURNS_MIN {
-                self.look_interval -= self.until_look - INJECTOR_INTERVAL_TURNS_MIN;
-                self.until_look = INJECTOR_INTERVAL_TURNS_MIN;
+    fn run(&mut self, mut machine: Scheduled, turn: &mut Turn<'_>) {
+        loop {
+            self.counters().activations.add(1);
+            turn.begin(self.light, self.may_linger());
+            let run = machine.header().vtable.run;
+            let cell = machine.into_cell();
+            // SAFETY: the table belongs to the cell, and the token is handed over.
+            let after = unsafe { run(Scheduled::new(cell), turn) };
+            if turn.is_long {
+                self.note_long_turn();
             }
-        }
-        match after {
-            After::Gone => {}
-            After::Lingers(machine) => {
-                self.linger_age = 0;
-                self.streams = received >= STREAM_MIN;
-                if let Some(before) = self.local.remote().swap_lingering(Some(machine))
-                    && let Some(next) = self.end_lingering(before)
-                    && let Some(passed_over) = self.ready.replace(next)
-                {
-                    // The injector's turn came in between.
-                    self.local.push_back_quietly(passed_over);
+            match after {
+                After::Gone => return,
+                After::Lingers => {
+                    // SAFETY: so it says: the token is ours again.
+                    let lingers = unsafe { Scheduled::new(cell) };
+                    let Some(next) = self.let_linger(lingers, turn.received()) else {
+                        return;
+                    };
+                    if self.until_look == 1 || self.ready.is_some() || self.has_own() {
+                        if let Some(passed_over) = self.ready.replace(next) {
+                            // The injector's turn came in between.
+                            self.local.push_back_quietly(passed_over);
+                        }
+                        return;
+                    }
+                    // As `find_own` would find it.
+                    self.until_look -= 1;
+                    machine = next;
+                }
+                After::Again => {
+                    // SAFETY: as above.
+                    self.local
+                        .push_back_quietly(unsafe { Scheduled::new(cell) });
+                    if self.local.deque().len() > 1 {
+                        self.local.offer(1);
+                    } else if turn.waits_for_others {
+                        // Nothing else to run here: the producer that was preempted needs the core more than we do.
+                        std::thread::yield_now();
+                    }
+                    return;
                 }
             }
-            After::Again(machine) => {
-                self.local.push_back_quietly(machine);
-                if self.local.deque().len() > 1 {
-                    self.local.offer(1);
-                } else if waits_for_others {
-                    // Nothing else to run here: the producer that was preempted needs the core more than we do.
-                    std::thread::yield_now();
-                }
-            }
         }
+    }
+
+    /// Whether the machine that is run now may linger: beside others only where turns are short, since it is looked at after some of theirs.
+    #[inline]
+    fn may_linger(&self) -> bool {
+        self.in_vain < LINGER_IN_VAIN_MAX && (self.local.remote().pace.is_brisk() || self.is_idle())
+    }
+
+    /// What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
+    #[cold]
+    fn note_long_turn(&mut self) {
+        self.light = false;
+        if self.until_look > INJECTOR_INTERVAL_TURNS_MIN {
+            self.look_interval -= self.until_look - INJECTOR_INTERVAL_TURNS_MIN;
+            self.until_look = INJECTOR_INTERVAL_TURNS_MIN;
+        }
+    }
+
+    /// A machine begins to linger. The one that did may be up next.
+    #[inline]
+    fn let_linger(&mut self, machine: Scheduled, received: usize) -> Option<Scheduled> {
+        self.linger_age = 0;
+        self.streams = received >= STREAM_MIN;
+        let before = self.local.remote().swap_lingering(Some(machine))?;
+        self.end_lingering(before)
     }
 
     /// A machine that lingered was sent to, and is up next; or nobody did, and it rests.
@@ -182,9 +209,13 @@ impl Worker {
 
     /// Nothing to run here or in the injector.
     fn is_idle(&self) -> bool {
-        !self.local.has_queued()
-            && !self.local.remote().has_next_up()
-            && self.local.pool.injector.is_empty()
+        !self.has_own() && self.local.pool.injector.is_empty()
+    }
+
+    /// Something is queued here.
+    #[inline]
+    fn has_own(&self) -> bool {
+        self.local.has_queued() || self.local.remote().has_next_up()
     }
 
     /// A short wait for whoever feeds the machine that lingers: cheaper than to sleep and be woken. It ends early where something else

@@ -211,9 +211,15 @@ impl<P, M> Queue<P, M> {
         if self.needs_turn() {
             return false;
         }
+        self.begin_to_linger();
+        true
+    }
+
+    /// The same for a consumer that has just found no reason to look.
+    #[inline]
+    pub(crate) fn begin_to_linger(&self) {
         self.publish_limit();
         crate::sync::point(Point::Lingers);
-        true
     }
 
     /// Rests: gives the storage back, and from now on the next event schedules the consumer.
