@@ -106,3 +106,22 @@ fn mailboxes_are_read_in_turn() {
         assert_eq!(pair.a.handle().wait(PATIENCE), Ok(EndReason::Stopped));
     }
 }
+
+/// A turn ends with its share, whichever of the mailboxes that was spent on, and though each of them was found empty.
+#[test]
+fn a_share_is_one_for_all_mailboxes() {
+    let runtime = Runtime::builder()
+        .workers(1)
+        .budget(1)
+        .build()
+        .expect("a thread");
+    let pair = Pair::new(&runtime, 4);
+    let gate = pair.hold();
+    pair.send(Set::B, Do::Nothing);
+    gate.open();
+    pair.wait_for_all(&runtime);
+    runtime.wait_idle(PATIENCE).expect("outside");
+    let workers = runtime.stats().total();
+    assert_eq!(workers.instructions, 2);
+    assert_eq!(workers.exhausted, 2, "each instruction was a turn's share");
+}

@@ -207,6 +207,10 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     if let Some(outcome) = self.rest() {
                         return outcome;
                     }
+                    // That one instruction may have been the last of its share.
+                    if self.turn.is_over() {
+                        return self.give_way();
+                    }
                 }
                 Pause::Noted => {
                     // Room first: it may be this machine's receivers that wait for it.

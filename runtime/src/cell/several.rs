@@ -220,8 +220,16 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             index = (index + 1) % Self::MAILBOXES;
             rotation.set(index);
             match pause {
-                Pause::Empty | Pause::Drained => {
+                Pause::Empty => {
                     in_vain += 1;
+                    continue;
+                }
+                Pause::Drained => {
+                    in_vain += 1;
+                    // It was one instruction, and may have been the last of this turn's share.
+                    if self.turn.is_over() {
+                        return self.give_way();
+                    }
                     continue;
                 }
                 Pause::Unwritten => {
