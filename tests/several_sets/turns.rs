@@ -6,7 +6,7 @@ use std::thread;
 use d3::{EndReason, Runtime};
 
 use crate::pair::{A, B, Do, Pair, Set};
-use crate::support::probe::read;
+use crate::support::probe::{Gate, read};
 use crate::support::{PATIENCE, runtime, wait_in};
 
 #[test]
@@ -124,4 +124,20 @@ fn a_share_is_one_for_all_mailboxes() {
     let workers = runtime.stats().total();
     assert_eq!(workers.instructions, 2);
     assert_eq!(workers.exhausted, 2, "each instruction was a turn's share");
+}
+
+/// One mailbox is read to its end, and the next instruction of the same turn, from the other one, takes long: meanwhile there is room in the first.
+#[test]
+fn room_of_one_mailbox_does_not_wait_for_the_other() {
+    let runtime = runtime(1);
+    let pair = Pair::new(&runtime, 1);
+    let first = pair.hold();
+    let second = Gate::new();
+    pair.send(Set::B, Do::Hold(Arc::clone(&second)));
+    first.open();
+    wait_in(&runtime, "it holds in the other one", || second.came() == 1);
+    let sent = pair.a.try_send(pair.a(Do::Nothing));
+    second.open();
+    assert!(sent.is_ok(), "the mailbox is empty");
+    pair.wait_for_all(&runtime);
 }

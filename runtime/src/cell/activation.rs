@@ -207,7 +207,8 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     if let Some(outcome) = self.rest() {
                         return outcome;
                     }
-                    // That one instruction may have been the last of its share.
+                    // What came meanwhile may take long; and the instruction before it may have been the last of this turn's share.
+                    self.make_room();
                     if self.turn.is_over() {
                         return self.give_way();
                     }

@@ -143,8 +143,9 @@ impl Worker {
                         }
                         return;
                     }
-                    // As `find_own` would find it.
+                    // As `find_own` would find it, and count.
                     self.until_look -= 1;
+                    self.linger_age = 1;
                     machine = next;
                 }
                 After::Again => {
