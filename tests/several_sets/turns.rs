@@ -131,8 +131,11 @@ fn a_share_is_one_for_all_mailboxes() {
 fn room_of_one_mailbox_does_not_wait_for_the_other() {
     let runtime = runtime(1);
     let pair = Pair::new(&runtime, 1);
-    let first = pair.hold();
+    // The only worker is kept away, so that both are there when the turn begins.
+    let other = Pair::new(&runtime, 1);
+    let first = other.hold();
     let second = Gate::new();
+    pair.send(Set::A, Do::Nothing);
     pair.send(Set::B, Do::Hold(Arc::clone(&second)));
     first.open();
     wait_in(&runtime, "it holds in the other one", || second.came() == 1);
