@@ -24,7 +24,7 @@ use crate::tuning::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Verdict {
-    /// One machine was run.
+    /// A machine was run, perhaps several.
     Ran,
     /// No machine was found: search is over, sleep is due.
     Dry,
