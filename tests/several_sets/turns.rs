@@ -144,3 +144,26 @@ fn room_of_one_mailbox_does_not_wait_for_the_other() {
     assert!(sent.is_ok(), "the mailbox is empty");
     pair.wait_for_all(&runtime);
 }
+
+/// The same where a thread waits for that room, so that it is to be handed over, and the instruction was not the first of its turn.
+#[test]
+fn room_of_one_mailbox_is_given_to_who_waits_before_the_other_is_read() {
+    let runtime = runtime(1);
+    let pair = Pair::new(&runtime, 1);
+    let other = Pair::new(&runtime, 1);
+    let (first, second, third) = (other.hold(), Gate::new(), Gate::new());
+    pair.send(Set::A, Do::Nothing);
+    pair.send(Set::B, Do::Hold(Arc::clone(&second)));
+    first.open();
+    wait_in(&runtime, "it holds in the second", || second.came() == 1);
+    pair.send(Set::A, Do::Hold(Arc::clone(&third)));
+    let (b, books) = (pair.b.clone(), Arc::clone(&pair.books));
+    let waits = thread::spawn(move || b.send(B::new(&books, Do::Nothing)).is_ok());
+    wait_in(&runtime, "a thread waits", || pair.b.info().waiting > 0);
+    second.open();
+    wait_in(&runtime, "it holds in the first", || third.came() == 1);
+    wait_in(&runtime, "the thread has sent", || waits.is_finished());
+    third.open();
+    assert!(waits.join().expect("it did not panic"));
+    pair.wait_for_all(&runtime);
+}

@@ -32,7 +32,6 @@ pub(crate) struct MachineCell<P, B: Body<P>> {
 }
 
 /// What became of the token that a run was given.
-#[derive(Clone, Copy)]
 #[must_use]
 pub(crate) enum After {
     /// The machine rests, is parked or has ended: the worker must not touch it.

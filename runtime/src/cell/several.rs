@@ -216,6 +216,14 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             }
             // Each mailbox counts for itself.
             self.turn.no_room_before = 0;
+            if let Pause::Drained | Pause::Stretch = pause {
+                // The next mailbox may hold many instructions, or a long one.
+                let queue = inbox.header().queue();
+                if queue.head() > queue.stale_at() {
+                    // SAFETY: the token makes us the consumer.
+                    unsafe { inbox.make_room() };
+                }
+            }
             // Stored before the token may go.
             index = (index + 1) % Self::MAILBOXES;
             rotation.set(index);
@@ -226,12 +234,6 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                 }
                 Pause::Drained => {
                     in_vain += 1;
-                    let queue = inbox.header().queue();
-                    if queue.head() > queue.stale_at() {
-                        // The next mailbox may hold many instructions, or a long one.
-                        // SAFETY: the token makes us the consumer.
-                        unsafe { inbox.make_room() };
-                    }
                     // It was one instruction, and may have been the last of this turn's share.
                     if self.turn.is_over() {
                         return self.give_way();

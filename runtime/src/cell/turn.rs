@@ -10,7 +10,7 @@ use crate::tuning::{CLOCK_FIRST_LOOK, CLOCK_FIRST_LOOK_LIGHT, CLOCK_STRIDE_MAX};
 pub(crate) struct Turn<'a> {
     pub(super) pool: &'a Pool,
     pub(super) counters: &'a Counters,
-    /// Instructions received or dropped so far, and how many there may be.
+    /// Instructions received or dropped so far.
     received: usize,
     /// With so many the clock is read again, and the stride after that.
     clock_at: usize,
@@ -75,6 +75,7 @@ impl<'a> Turn<'a> {
         self.received
     }
 
+    /// How many there may be.
     #[inline]
     fn budget(&self) -> usize {
         self.pool.config.budget

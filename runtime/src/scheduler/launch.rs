@@ -125,8 +125,7 @@ impl Launch {
 fn run(mut worker: Worker) {
     let bomb = AbortOnUnwind;
     let pool = Arc::clone(&worker.local().pool);
-    let remote = Arc::clone(&pool.remotes[worker.local().index]);
-    let mut turn = Turn::new(&pool, &remote.counters);
+    let mut turn = Turn::new(&pool, &pool.remotes[worker.local().index].counters);
     // SAFETY: pool and local live until the end of this function, and the guard is dropped before.
     let on_worker = unsafe { OnWorker::enter(&pool, worker.local()) };
     loop {
