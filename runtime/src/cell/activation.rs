@@ -225,11 +225,12 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     if self.turn.is_over() {
                         return self.give_way();
                     }
+                    // Where stretches are of one instruction each this is all that thinks of room.
+                    if self.turn.wants_room(&self.mailbox().queue) {
+                        self.think_of_room();
+                    }
                 }
-                Pause::Room => {
-                    self.make_room();
-                    self.turn.no_room_before = self.mailbox().queue.stale_again_at();
-                }
+                Pause::Room => self.think_of_room(),
                 Pause::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
@@ -297,6 +298,12 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     pub(super) fn make_room(&mut self) {
         // SAFETY: the token makes us the consumer.
         unsafe { backpressure::make_room(self.mailbox()) };
+    }
+
+    /// The same in the middle of a turn; it may be put off.
+    fn think_of_room(&mut self) {
+        self.make_room();
+        self.turn.no_room_before = self.mailbox().queue.stale_again_at();
     }
 
     /// The same at the end of an activation, or where the machine is about to park.
@@ -502,9 +509,7 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
                     return Pause::Drained;
                 }
                 stretch_end = first + granted.stretch() as u64;
-                // Behind this index it is time for room.
-                let stale_at = queue.stale_at().max(granted.no_room_before);
-                until = stretch_end.min(stale_at + 1);
+                until = stretch_end.min(granted.room_at(queue));
                 if reader.head() < until {
                     continue;
                 }

@@ -211,7 +211,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                 // SAFETY: the token makes us the consumer.
                 unsafe { inbox.make_room() };
                 self.turn.no_room_before = inbox.header().queue().stale_again_at();
-                in_vain = 0;
+                (in_vain, unwritten) = (0, false);
                 continue;
             }
             // Each mailbox counts for itself.
@@ -219,7 +219,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             if let Pause::Drained | Pause::Stretch = pause {
                 // The next mailbox may hold many instructions, or a long one.
                 let queue = inbox.header().queue();
-                if queue.head() > queue.stale_at() {
+                if self.turn.wants_room(queue) {
                     // SAFETY: the token makes us the consumer.
                     unsafe { inbox.make_room() };
                 }

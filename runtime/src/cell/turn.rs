@@ -2,6 +2,7 @@
 
 use super::MemRef;
 use crate::backpressure::Promise;
+use crate::mailbox::Queue;
 use crate::scheduler::Pool;
 use crate::stats::Counters;
 use crate::tuning::{CLOCK_FIRST_LOOK, CLOCK_FIRST_LOOK_LIGHT, CLOCK_STRIDE_MAX};
@@ -85,6 +86,17 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(super) fn stretch(&self) -> usize {
         self.budget().min(self.clock_at) - self.received
+    }
+
+    /// From this index of the mailbox on it is time to publish room.
+    #[inline]
+    pub(super) fn room_at<P, M>(&self, queue: &Queue<P, M>) -> u64 {
+        queue.stale_at().max(self.no_room_before) + 1
+    }
+
+    /// Whether it is.
+    pub(super) fn wants_room<P, M>(&self, queue: &Queue<P, M>) -> bool {
+        queue.head() >= self.room_at(queue)
     }
 
     /// So many instructions of the stretch were received.
