@@ -150,3 +150,73 @@ fn what_waits_behind_a_long_receive_is_seen() {
     runtime.wait_idle(PATIENCE).expect("all is done");
     drop(others);
 }
+
+/// Whatever comes while the machine is being run finds it scheduled.
+#[test]
+fn a_burst_from_outside_is_one_wake() {
+    const BURST: usize = 200;
+    let runtime = runtime(1);
+    let machine = runtime
+        .machine(Machine)
+        .capacity(BURST + 1)
+        .accepts::<Do>()
+        .connect();
+    runtime.wait_idle(PATIENCE).expect("it rests");
+    wait_until("the worker sleeps", || runtime.stats().sleeping == 1);
+    let before = runtime.stats().total();
+    let (open, gate) = sync_channel(1);
+    machine.send(Do::Wait(gate)).expect("it lives");
+    for _ in 0..BURST {
+        machine.send(Do::Work).expect("it lives");
+    }
+    open.send(()).expect("it waits");
+    runtime.wait_idle(PATIENCE).expect("all is read");
+    let after = runtime.stats().total();
+    assert_eq!(after.instructions - before.instructions, BURST as u64 + 1);
+    // None where the worker, about to sleep, looked a last time just then.
+    assert!(after.wakes - before.wakes <= 1, "{before:?}, {after:?}");
+}
+
+/// Where a worker may run, as the system has it.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_that_are_pinned_stay_on_one_core() {
+    use std::sync::mpsc::SyncSender;
+
+    #[derive(MachineImpl)]
+    enum Ask {
+        Cores(SyncSender<String>),
+    }
+
+    struct Where;
+
+    impl MachineMut<Ask> for Where {
+        fn receive(&mut self, Ask::Cores(answer): Ask) {
+            let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
+            let cores = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+                .expect("it says where");
+            answer
+                .send(cores.trim().to_owned())
+                .expect("the test waits");
+        }
+    }
+
+    let cores_of = |pinned| {
+        let runtime = d3_runtime::Runtime::builder()
+            .workers(1)
+            .pin_workers(pinned)
+            .build()
+            .expect("a thread can be had");
+        let (answer, cores) = sync_channel(1);
+        let machine = runtime.connect_mut(Where);
+        machine.send(Ask::Cores(answer)).expect("it lives");
+        cores.recv_timeout(PATIENCE).expect("it answers")
+    };
+    let pinned = cores_of(true);
+    assert!(pinned.parse::<usize>().is_ok(), "{pinned}");
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        assert_ne!(cores_of(false), pinned);
+    }
+}

@@ -1,12 +1,14 @@
-//! What is seen of back-pressure from outside: lengths, overflows, and the event that names who met a hard limit.
+//! What is seen of back-pressure from outside: lengths, overflows, and the events that name who met a hard limit and who broke a ring.
 //!
-//! A binary of its own, with one test that listens to the log of the whole process.
+//! A binary of its own, whose tests listen to the log of the whole process for names of their own.
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use d3_runtime::{MachineImpl, MachineMut, SendError, Sender, bounded};
+use d3_runtime::{MachineImpl, MachineMut, Runtime, SendError, Sender, bounded};
 
 use common::log::listener;
 use common::{Gate, PATIENCE, info_of, runtime, wait_until};
@@ -104,9 +106,80 @@ fn lengths_overflows_and_the_hard_limit() {
         count > 1_000,
         "a generous multiple of the capacity: {count}"
     );
-    let told = listener.told("hard limit");
+    let mut told = listener.told("hard limit");
+    told.retain(|event| event.contains("the filler"));
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("the filler"), "{told:?}");
     assert!(told[0].contains(&to.id().to_string()), "{told:?}");
     drop(unread);
+}
+
+#[derive(MachineImpl)]
+enum Rumour {
+    Next(Sender<Rumour>),
+    Heard,
+}
+
+/// Tells everything twice, until it is to be silent.
+struct Gossip {
+    next: Option<Sender<Rumour>>,
+    silent: Arc<AtomicBool>,
+}
+
+impl MachineMut<Rumour> for Gossip {
+    fn receive(&mut self, rumour: Rumour) {
+        match rumour {
+            Rumour::Next(next) => self.next = Some(next),
+            Rumour::Heard if self.silent.load(Ordering::Relaxed) => self.next = None,
+            Rumour::Heard => {
+                for _ in 0..2 {
+                    match self.next.as_ref().map(|next| next.send(Rumour::Heard)) {
+                        None | Some(Ok(()) | Err(SendError::Limit(_))) => {}
+                        Some(Err(error)) => panic!("the ring lives: {error}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ring_that_multiplies_is_named() {
+    const NAMES: [&str; 2] = ["the first gossip", "the second gossip"];
+    let listener = listener();
+    let runtime = Runtime::builder()
+        .workers(2)
+        .hard_limit(4)
+        .build()
+        .expect("a few threads can be had");
+    let silent = Arc::<AtomicBool>::default();
+    let pair = NAMES.map(|name| {
+        let gossip = Gossip {
+            next: None,
+            silent: Arc::clone(&silent),
+        };
+        let machine = runtime.machine(gossip).name(name).capacity(2);
+        machine.accepts::<Rumour>().connect()
+    });
+    for (one, other) in [(0, 1), (1, 0)] {
+        let next = Rumour::Next(pair[other].clone());
+        pair[one].send(next).expect("it lives");
+    }
+    pair[0].send(Rumour::Heard).expect("it lives");
+
+    let told_of = |what: &str, names: &[&str]| {
+        let told = listener.told(what);
+        let of_all = |event: &String| names.iter().all(|name| event.contains(name));
+        told.iter().any(of_all)
+    };
+    wait_until("who gives way says so, and names the ring", || {
+        told_of("gives way", &NAMES)
+    });
+    wait_until("who is at its limit is named, and by whom", || {
+        told_of("hard limit", &NAMES)
+    });
+    silent.store(true, Ordering::Relaxed);
+    runtime.wait_idle(PATIENCE).expect("it falls silent");
+    drop(pair);
+    let end = runtime.shutdown(PATIENCE);
+    assert!(end.is_clean(), "{end}");
 }

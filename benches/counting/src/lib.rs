@@ -1,4 +1,4 @@
-//! An allocator that can count: the bytes that are requested and not given back.
+//! An allocator that can count: the bytes that are requested and not given back, and how often memory was asked for.
 //!
 //! A binary that measures memory makes it its global allocator and switches it on. While it is off it costs one load per
 //! call, for everyone alike.
@@ -10,18 +10,20 @@
 //! static ALLOCATOR: d3_counting::Counting = d3_counting::Counting;
 //!
 //! d3_counting::switch_on();
-//! let before = d3_counting::bytes();
+//! let (before, asked) = (d3_counting::bytes(), d3_counting::allocations());
 //! let vector = vec![0_u8; 1_000];
 //! assert_eq!(d3_counting::bytes() - before, 1_000);
+//! assert_eq!(d3_counting::allocations() - asked, 1);
 //! drop(vector);
 //! assert_eq!(d3_counting::bytes(), before);
 //! ```
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 static ON: AtomicBool = AtomicBool::new(false);
 static BYTES: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// The system's allocator, counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,11 +39,17 @@ pub fn bytes() -> i64 {
     BYTES.load(Ordering::SeqCst)
 }
 
+/// How often memory was asked for since [`switch_on`]; not where an allocation was made larger or smaller.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::SeqCst)
+}
+
 #[inline]
-fn count(bytes: i64) {
-    // Relaxed: a sum publishes nothing.
+fn count(bytes: i64, allocations: u64) {
+    // Relaxed: sums publish nothing.
     if ON.load(Ordering::Relaxed) {
         BYTES.fetch_add(bytes, Ordering::Relaxed);
+        ALLOCATIONS.fetch_add(allocations, Ordering::Relaxed);
     }
 }
 
@@ -50,28 +58,28 @@ fn size(layout: Layout) -> i64 {
     layout.size() as i64
 }
 
-// SAFETY: every call is handed to the system's allocator unchanged, and its answer back; counting touches two statics only.
+// SAFETY: every call is handed to the system's allocator unchanged, and its answer back; counting touches statics only.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(size(layout));
+        count(size(layout), 1);
         // SAFETY: the caller's promise about `layout` is the one that `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(size(layout));
+        count(size(layout), 1);
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-size(layout));
+        count(-size(layout), 0);
         // SAFETY: `pointer` came from `System` with this layout, as the caller promises of this allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size as i64 - size(layout));
+        count(new_size as i64 - size(layout), 0);
         // SAFETY: as for `dealloc`; the caller's promise about `new_size` is the one that `System` asks for.
         unsafe { System.realloc(pointer, layout, new_size) }
     }

@@ -1,4 +1,4 @@
-//! The warnings that the runtime logs, for tests that look for a text of their own.
+//! What the runtime logs, for tests that look for a text of their own.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-/// Keeps the text of each event at level WARN.
+/// Keeps the text of each event, of level DEBUG and above.
 #[derive(Default)]
 pub(crate) struct Listener(Mutex<Vec<String>>);
 
@@ -31,7 +31,7 @@ impl Listener {
 
 impl tracing::Subscriber for Listener {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
+        *metadata.level() <= tracing::Level::DEBUG
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
