@@ -114,6 +114,86 @@ fn a_thread_is_not_starved_by_a_machine_that_feeds_itself() {
 }
 
 #[derive(MachineImpl)]
+enum Flood {
+    On,
+}
+
+/// Sends to the sink and goes on, until it is to stop.
+struct Flooder {
+    sink: Sender<Visit>,
+    stop: Arc<AtomicBool>,
+}
+
+impl MachineMut<Flood> for Flooder {
+    fn receive(&mut self, Flood::On: Flood) {
+        if self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        self.sink.send(Visit::OfMachine).expect("the sink lives");
+        let me = this_machine::sender::<Flood>().expect("inside").upgrade();
+        me.expect("the test holds a sender")
+            .send(Flood::On)
+            .expect("never at the hard limit");
+    }
+}
+
+#[derive(MachineImpl)]
+enum Visit {
+    OfMachine,
+    OfThread,
+}
+
+/// Counts the visits of each kind.
+struct Host(Arc<[AtomicUsize; 2]>);
+
+impl MachineMut<Visit> for Host {
+    fn receive(&mut self, visit: Visit) {
+        self.0[visit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A thread gets its turn at a mailbox that more machines than it has places keep full for ever.
+#[test]
+fn a_thread_is_not_starved_by_machines_that_never_stop_sending() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let visits = Arc::<[AtomicUsize; 2]>::default();
+        let sink = runtime
+            .machine(Host(Arc::clone(&visits)))
+            .capacity(4)
+            .accepts::<Visit>()
+            .connect();
+        let stop = Arc::<AtomicBool>::default();
+        let flooders: Vec<Sender<Flood>> = (0..16)
+            .map(|_| {
+                runtime.connect_mut(Flooder {
+                    sink: sink.clone(),
+                    stop: Arc::clone(&stop),
+                })
+            })
+            .collect();
+        for flooder in &flooders {
+            flooder.send(Flood::On).expect("it lives");
+        }
+        for _ in 0..1_000 {
+            sink.send_timeout(Visit::OfThread, PATIENCE)
+                .expect("it gets its turn");
+        }
+        stop.store(true, Ordering::Relaxed);
+        runtime
+            .wait_idle(PATIENCE)
+            .expect("it rests once nobody sends");
+        let [of_machines, of_threads] =
+            visits.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert!(
+            of_machines > 1_000,
+            "{of_machines} visits of machines: no flood"
+        );
+        assert_eq!(of_threads, 1_000);
+    }
+}
+
+#[derive(MachineImpl)]
 enum Gate {
     Item,
 }

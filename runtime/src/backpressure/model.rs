@@ -359,7 +359,7 @@ fn model_second_future_and_receiver() {
 /// A thread that waits for room, against a receiver that ends: it gets its instruction back, and is woken.
 #[test]
 fn model_thread_and_end() {
-    model("backpressure/thread_and_end", Some(3), || {
+    model("backpressure/thread_and_end", None, || {
         let r = receiver(1);
         let (sender, items) = (r.sender.clone(), Arc::clone(&r.tally));
         let thread = thread::spawn(move || {
@@ -376,7 +376,7 @@ fn model_thread_and_end() {
 /// A machine waits already when a thread comes to wait too: both get their turn.
 #[test]
 fn model_machine_and_thread() {
-    model("backpressure/machine_and_thread", Some(3), || {
+    model("backpressure/machine_and_thread", None, || {
         let (m, r) = (machine(), receiver(1));
         let parked = park_on(m.reference(), r.reference());
         assert_eq!(parked, Parked::Waiting);
@@ -429,7 +429,7 @@ fn model_park_and_receiver() {
 /// A thread comes to wait while a receiver, which never comes by again, gives its room to a machine that waited before.
 #[test]
 fn model_machine_thread_and_receiver() {
-    model("backpressure/machine_thread_and_receiver", Some(3), || {
+    model("backpressure/machine_thread_and_receiver", None, || {
         let (m, r) = (machine(), Subject::channel(2));
         r.fill();
         r.fill();
@@ -470,7 +470,7 @@ fn model_thread_and_lingering() {
 /// the one that was promised the room passes it on.
 #[test]
 fn model_unused_promise() {
-    model("backpressure/unused_promise", Some(3), || {
+    model("backpressure/unused_promise", None, || {
         let r = Subject::channel(1);
         r.fill();
         let machines = unused_promise(&r);
@@ -496,7 +496,7 @@ fn unused_promise(r: &Subject) -> [Subject; 2] {
 /// A machine that is about to be parked reads what is there, and comes by no more, while two machines wait or come to wait: the same.
 #[test]
 fn model_unused_promise_of_a_machine() {
-    model("backpressure/unused_promise_of_a_machine", Some(3), || {
+    model("backpressure/unused_promise_of_a_machine", None, || {
         let r = receiver(1);
         let machines = unused_promise(&r);
         r.consume();
@@ -535,32 +535,24 @@ fn promise_and_room(r: &Subject) -> [Subject; 3] {
 
 #[test]
 fn model_promise_and_room_in_a_channel() {
-    model(
-        "backpressure/promise_and_room_in_a_channel",
-        Some(3),
-        || {
-            let r = Subject::channel(2);
-            (0..2).for_each(|_| r.fill());
-            let machines = promise_and_room(&r);
-            r.end().assert_gone();
-            clean_up(machines, None);
-        },
-    );
+    model("backpressure/promise_and_room_in_a_channel", None, || {
+        let r = Subject::channel(2);
+        (0..2).for_each(|_| r.fill());
+        let machines = promise_and_room(&r);
+        r.end().assert_gone();
+        clean_up(machines, None);
+    });
 }
 
 #[test]
 fn model_promise_and_room_in_a_machine() {
-    model(
-        "backpressure/promise_and_room_in_a_machine",
-        Some(3),
-        || {
-            let r = Subject::new(2, false, true);
-            (0..2).for_each(|_| r.fill());
-            let machines = promise_and_room(&r);
-            r.consume();
-            clean_up(machines, Some(r));
-        },
-    );
+    model("backpressure/promise_and_room_in_a_machine", None, || {
+        let r = Subject::new(2, false, true);
+        (0..2).for_each(|_| r.fill());
+        let machines = promise_and_room(&r);
+        r.consume();
+        clean_up(machines, Some(r));
+    });
 }
 
 /// Behind a receiver whose crowd came back, so that it lets them go one at a time, the promise of one of several that came back is not passed on: that of the last is.
@@ -609,7 +601,7 @@ fn model_promises_follow_the_crowd() {
 /// The same while another thread stops the machine that was promised the room.
 #[test]
 fn model_unused_promise_and_stop() {
-    model("backpressure/unused_promise_and_stop", Some(3), || {
+    model("backpressure/unused_promise_and_stop", None, || {
         let (m, n, r) = (machine(), machine(), Subject::channel(1));
         r.fill();
         let outcomes = [&m, &n].map(|machine| park_on(machine.reference(), r.reference()));

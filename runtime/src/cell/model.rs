@@ -399,7 +399,7 @@ fn report() -> ControlMessage {
 /// The last sender against a weak one that upgrades, pushes and lets go: one end, one free, nothing lost.
 #[test]
 fn model_last_sender_and_weak() {
-    model("cell/last_sender_and_weak", Some(3), || {
+    model("cell/last_sender_and_weak", None, || {
         let Subject { sender, tally } = Subject::new(UNBOUNDED, true, true);
         let weak = sender.downgrade();
         let memory = MemRef::of(sender.cell().header());
@@ -452,7 +452,7 @@ fn model_two_senders_go() {
 /// Memory references let go of on two threads, and an end on a third: one free, behind every access.
 #[test]
 fn model_memory_references() {
-    model("cell/memory_references", Some(3), || {
+    model("cell/memory_references", None, || {
         let subject = Subject::new(UNBOUNDED, false, false);
         let holders = [subject.reference(), subject.reference()].map(|memory| {
             thread::spawn(move || {

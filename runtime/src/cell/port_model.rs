@@ -612,7 +612,7 @@ fn model_linger_port_push_and_post() {
 /// A machine that lingers against its last sender, which pushes to the port and goes: it ends, once, and behind the push.
 #[test]
 fn model_linger_and_last_sender_of_a_port() {
-    model("cell/linger_and_last_sender_of_a_port", Some(3), || {
+    model("cell/linger_and_last_sender_of_a_port", None, || {
         let two = Two::lingering(4);
         let memory = two.reference();
         let Two { a, b, shared } = two;

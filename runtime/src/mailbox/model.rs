@@ -283,7 +283,7 @@ fn model_control_and_old_word() {
 /// Two first pushes after a rest: one installs the block, and writes its value when the word is unlocked already; the other keeps nothing.
 #[test]
 fn model_two_bare_pushes() {
-    model("mailbox/two_bare_pushes", Some(3), || {
+    model("mailbox/two_bare_pushes", None, || {
         let mailbox = Mailbox::new(UNBOUNDED);
         mailbox.consume();
         let producer = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 0, OVER)));
@@ -409,7 +409,7 @@ fn model_bound_and_overflow() {
 #[test]
 fn model_end_with_claims_in_flight() {
     static UNWRITTEN: Count = Count::new(0);
-    model("mailbox/end_with_claims_in_flight", Some(3), || {
+    model("mailbox/end_with_claims_in_flight", None, || {
         let mailbox = Mailbox::new(UNBOUNDED);
         mailbox.push(0, 0, OVER);
         let a = spawn(&mailbox, |mailbox| {
