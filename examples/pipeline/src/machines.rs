@@ -65,10 +65,12 @@ impl MachineMut<SourceCmd> for Source {
         }
         for _ in 0..count.min(self.batch) {
             let number = books.made.load(Ordering::Relaxed);
+            // Counted first: whoever looks finds no more arrived than made.
+            books.made.store(number + 1, Ordering::Relaxed);
             if self.stage.send(Item::Number(number)).is_err() {
+                books.made.store(number, Ordering::Relaxed);
                 return;
             }
-            books.made.store(number + 1, Ordering::Relaxed);
         }
         let left = count.saturating_sub(self.batch);
         let me = this_machine::sender::<SourceCmd>().ok();
@@ -109,7 +111,8 @@ pub(crate) struct Sink {
 impl MachineMut<Item> for Sink {
     fn receive(&mut self, Item::Number(number): Item) {
         self.books.sink.look::<Item>();
-        let due = self.books.arrived.fetch_add(1, Ordering::Relaxed);
+        // Release: pairs with the Acquire of who looks: what has arrived was counted as made before it was sent.
+        let due = self.books.arrived.fetch_add(1, Ordering::Release);
         if number != due {
             self.books.out_of_order.fetch_add(1, Ordering::Relaxed);
         }

@@ -235,10 +235,12 @@ impl Pipeline {
                 waits_for: info.and_then(name_of),
             }
         });
+        // Acquire, and before what was made: pairs with the sink's Release.
+        let arrived = self.books.arrived.load(Ordering::Acquire);
         Look {
             elapsed: self.started.elapsed(),
             made: self.books.made.load(Ordering::Relaxed),
-            arrived: self.books.arrived.load(Ordering::Relaxed),
+            arrived,
             memory_kib: memory_kib(),
             mailboxes: mailboxes.collect(),
         }
