@@ -177,7 +177,9 @@ impl Runtime {
     }
 
     /// Live (machine, instruction set) pairs: exact. A machine whose sets share a run token (see
-    /// [`MachineBuilder::accepts`](crate::MachineBuilder::accepts)) counts once.
+    /// [`MachineBuilder::accepts`](crate::MachineBuilder::accepts)) counts once. It counts from before its `connected` until after its
+    /// `disconnected`: who learns of an end from that hook finds the machine counted for a moment more, and
+    /// [`MachineHandle::wait`](crate::MachineHandle::wait) or [`wait_idle`](Self::wait_idle) wait until it is not.
     pub fn machine_count(&self) -> usize {
         self.pool().registry.len()
     }

@@ -37,7 +37,7 @@ pub struct Report {
     pub setup: Duration,
     /// How long all iterations took.
     pub run: Duration,
-    /// How long it took until the last machine had ended.
+    /// How long it took until the last machine had been told its end, by `disconnected`.
     pub teardown: Duration,
 }
 
@@ -191,7 +191,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Waits until every machine of this driver has ended.
+    /// Waits until every machine of this driver has been told its end. The runtime counts it for a moment more.
     fn wait_for_the_end(&self) -> Result<(), Failure> {
         let machines = self.machines();
         let begun = Instant::now();
