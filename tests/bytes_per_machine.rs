@@ -13,6 +13,7 @@ use d3::Runtime;
 use d3::prelude::*;
 use d3_counting::Counting;
 
+use support::small::{BYTES_BY_VALUE_MAX, Count, Owned};
 use support::{PATIENCE, runtime, wait_in};
 
 #[global_allocator]
@@ -23,8 +24,7 @@ const MACHINES: usize = 100_000;
 /// What a runtime makes at its first machines and then keeps is not the machines'.
 const FIRST_MACHINES: usize = 1_000;
 
-/// The figures that the design promises.
-const BYTES_BY_VALUE_MAX: f64 = 192.0;
+/// The figure that the design promises.
 const BYTES_SHARED_MAX: f64 = 256.0;
 
 /// The allocator is this test's as long as the guard lives.
@@ -33,20 +33,6 @@ fn counting() -> MutexGuard<'static, ()> {
     let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     d3_counting::switch_on();
     alone
-}
-
-#[derive(Debug, MachineImpl)]
-enum Count {
-    Add(u64),
-}
-
-/// Eight bytes of state that only the machine sees.
-struct Owned(u64);
-
-impl MachineMut<Count> for Owned {
-    fn receive(&mut self, Count::Add(number): Count) {
-        self.0 += number;
-    }
 }
 
 /// Eight bytes of state that who connected it sees, too.

@@ -7,43 +7,20 @@
 
 mod support;
 
-use d3::prelude::*;
+use d3_counting::resident_bytes;
 
+use support::small::{BYTES_BY_VALUE_MAX, Count, Owned};
 use support::{PATIENCE, runtime};
 
 const MACHINES: usize = 500_000;
-
-/// The figure that the design promises.
-const BYTES_BY_VALUE_MAX: f64 = 192.0;
-
-#[derive(Debug, MachineImpl)]
-enum Count {
-    Add(u64),
-}
-
-struct Owned(u64);
-
-impl MachineMut<Count> for Owned {
-    fn receive(&mut self, Count::Add(number): Count) {
-        self.0 += number;
-    }
-}
-
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
-        .and_then(|kib| kib.trim().parse::<usize>().ok());
-    kib.expect("so many kB") * 1024
-}
 
 #[test]
 fn resident_memory_of_a_machine_at_rest() {
     let runtime = runtime(2);
     drop(runtime.connect_mut(Owned(0)));
     runtime.wait_idle(PATIENCE).expect("it has ended");
-    let before = resident_bytes();
+    let resident = || resident_bytes().expect("Linux says it");
+    let before = resident();
     // Grown to its size at once: a vector that is moved leaves holes.
     let mut senders = Vec::with_capacity(MACHINES);
     senders.extend((0..MACHINES).map(|_| runtime.connect_mut(Owned(0))));
@@ -51,7 +28,7 @@ fn resident_memory_of_a_machine_at_rest() {
         sender.send(Count::Add(1)).expect("it lives");
     }
     runtime.wait_idle(PATIENCE).expect("all of them rest");
-    let bytes = resident_bytes().saturating_sub(before) as f64 / MACHINES as f64;
+    let bytes = resident().saturating_sub(before) as f64 / MACHINES as f64;
     assert!(
         (64.0..=BYTES_BY_VALUE_MAX).contains(&bytes),
         "resident bytes per machine: {bytes:.1} of {BYTES_BY_VALUE_MAX}"

@@ -2,18 +2,7 @@
 
 use std::fs;
 
-/// Bytes of memory that the process holds.
-pub fn resident_bytes() -> Option<u64> {
-    // The rollup walks the page tables; `status` may lag behind by pages that threads have not reported yet.
-    let text = fs::read_to_string("/proc/self/smaps_rollup")
-        .or_else(|_| fs::read_to_string("/proc/self/status"))
-        .ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Rss:").or(line.strip_prefix("VmRSS:")))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
+pub use d3_counting::resident_bytes;
 
 /// Processor time that all threads that are alive have used, but for the one that asks, in ns.
 pub fn processor_ns_of_others() -> Option<u64> {
@@ -92,16 +81,5 @@ mod tests {
             enough.store(true, Ordering::Relaxed);
             assert!(used >= 5_000_000, "{used} ns");
         });
-    }
-
-    #[test]
-    fn memory_in_use_is_seen() {
-        let Some(before) = resident_bytes() else {
-            return; // Not on Linux.
-        };
-        let block = vec![1_u8; 64 << 20];
-        let after = resident_bytes().unwrap_or(0);
-        assert!(after > before + (32 << 20), "{before} {after}");
-        drop(block);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod futures;
 pub(crate) mod panics;
 pub(crate) mod probe;
 pub(crate) mod rng;
+pub(crate) mod small;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;

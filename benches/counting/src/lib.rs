@@ -1,4 +1,4 @@
-//! An allocator that can count: the bytes that are requested and not given back, and how often memory was asked for.
+//! An allocator that can count: the bytes that are requested and not given back, and how often memory was asked for; and what the system says.
 //!
 //! A binary that measures memory makes it its global allocator and switches it on. While it is off it costs one load per
 //! call, for everyone alike.
@@ -19,6 +19,7 @@
 //! ```
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -42,6 +43,19 @@ pub fn bytes() -> i64 {
 /// How often memory was asked for since [`switch_on`]; not where an allocation was made larger or smaller.
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::SeqCst)
+}
+
+/// Bytes of memory that the process holds, as the system counts them. Linux only; elsewhere there is no answer.
+pub fn resident_bytes() -> Option<u64> {
+    // The rollup walks the page tables; `status` may lag behind by pages that threads have not reported yet.
+    let text = fs::read_to_string("/proc/self/smaps_rollup")
+        .or_else(|_| fs::read_to_string("/proc/self/status"))
+        .ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Rss:").or(line.strip_prefix("VmRSS:")))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 #[inline]
@@ -82,5 +96,21 @@ unsafe impl GlobalAlloc for Counting {
         count(new_size as i64 - size(layout), 0);
         // SAFETY: as for `dealloc`; the caller's promise about `new_size` is the one that `System` asks for.
         unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_in_use_is_seen() {
+        let Some(before) = resident_bytes() else {
+            return; // Not on Linux.
+        };
+        let block = vec![1_u8; 64 << 20];
+        let after = resident_bytes().unwrap_or(0);
+        assert!(after > before + (32 << 20), "{before} {after}");
+        drop(block);
     }
 }
