@@ -297,6 +297,46 @@ fn who_rescues_a_long_one_is_no_watch_any_more() {
     }
 }
 
+/// A worker that goes into a long `receive` from a search, or from waiting for a machine that lingers, is counted as a searcher no more: what a
+/// thread sends then wakes another. The watch would find it, too, but here it comes by too seldom to help in so many rounds.
+#[test]
+fn what_comes_from_outside_beside_a_long_receive_wakes_another_worker() {
+    let runtime = Runtime::builder()
+        .workers(2)
+        .time_slice(Duration::from_secs(5))
+        .build()
+        .expect("a few threads can be had");
+    let knocks = Arc::<AtomicUsize>::default();
+    let door = connect_door(&runtime, &knocks);
+    let inside = Arc::<AtomicUsize>::default();
+    let long = {
+        let inside = Arc::clone(&inside);
+        runtime.connect(move |Wait::For(opened): Wait| {
+            inside.fetch_add(1, Ordering::Relaxed);
+            wait_until("another worker runs", || opened.load(Ordering::Relaxed));
+        })
+    };
+    for round in 1..=100 {
+        let opened = Arc::<AtomicBool>::default();
+        if round % 2 == 0 {
+            // The long one finds a worker asleep; else one that may be waiting for it.
+            wait_until("both sleep", || runtime.stats().sleeping == 2);
+        }
+        long.1
+            .send(Wait::For(Arc::clone(&opened)))
+            .expect("it lives");
+        wait_until("the long one is run", || {
+            inside.load(Ordering::Relaxed) == round
+        });
+        wait_until("the other worker sleeps", || runtime.stats().sleeping == 1);
+        door.send(Knock::Knock).expect("it lives");
+        wait_until("another worker runs what came from outside", || {
+            knocks.load(Ordering::Relaxed) == round
+        });
+        opened.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A machine that was up next when something long came first is run by another worker.
 #[test]
 fn a_machine_that_is_up_next_does_not_wait_for_a_long_one() {
