@@ -297,13 +297,13 @@ fn who_rescues_a_long_one_is_no_watch_any_more() {
     }
 }
 
-/// A worker that goes into a long `receive` from a search, or from waiting for a machine that lingers, is counted as a searcher no more: what a
-/// thread sends then wakes another. The watch would find it, too, but here it comes by too seldom to help in so many rounds.
+/// A worker that goes into a long `receive` from a search is counted as a searcher no more: what a thread sends then wakes another. No watch helps: it
+/// would come too late.
 #[test]
 fn what_comes_from_outside_beside_a_long_receive_wakes_another_worker() {
     let runtime = Runtime::builder()
         .workers(2)
-        .time_slice(Duration::from_secs(5))
+        .time_slice(2 * PATIENCE)
         .build()
         .expect("a few threads can be had");
     let knocks = Arc::<AtomicUsize>::default();
@@ -319,7 +319,7 @@ fn what_comes_from_outside_beside_a_long_receive_wakes_another_worker() {
     for round in 1..=100 {
         let opened = Arc::<AtomicBool>::default();
         if round % 2 == 0 {
-            // The long one finds a worker asleep; else one that may be waiting for it.
+            // The long one finds a worker asleep; else one that may linger with it.
             wait_until("both sleep", || runtime.stats().sleeping == 2);
         }
         long.1

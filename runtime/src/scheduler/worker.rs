@@ -108,6 +108,9 @@ impl Worker {
                 Verdict::Dry
             };
         };
+        if self.searching {
+            self.stop_searching();
+        }
         self.run(machine, turn);
         Verdict::Ran
     }
@@ -116,9 +119,6 @@ impl Worker {
     #[inline]
     fn run(&mut self, mut machine: Scheduled, turn: &mut Turn<'_>) {
         loop {
-            if self.searching {
-                self.stop_searching();
-            }
             self.counters().activations.add(1);
             turn.begin(self.light, self.may_linger());
             let run = machine.header().vtable.run;
@@ -222,15 +222,11 @@ impl Worker {
     /// A short wait for whoever feeds the machine that lingers: cheaper than to sleep and be woken. It ends early where something else
     /// is to be run.
     #[cold]
-    fn waits_until(&mut self, fed: impl Fn() -> bool) -> bool {
+    fn waits_until(&self, fed: impl Fn() -> bool) -> bool {
         for turn in 0..LINGER_SPINS + LINGER_YIELDS {
             if turn < LINGER_SPINS {
                 std::hint::spin_loop();
             } else {
-                if turn == LINGER_SPINS {
-                    // Who posts something now need not wake another for it: this worker sees it, here or when its search goes on.
-                    self.start_searching();
-                }
                 // Who feeds it may need this very core: woken by each instruction, it would be preempted by each.
                 std::thread::yield_now();
             }
@@ -424,8 +420,11 @@ impl Worker {
         if self.retires {
             return None;
         }
-        if !self.start_searching() {
-            return None;
+        if !self.searching {
+            if !self.local.pool.sleep.try_search() {
+                return None;
+            }
+            self.searching = true;
         }
         // After a long sleep, once: who works a moment for each that comes had better be asleep again when the next one does, and the core idle.
         let rounds = if self.patience.is_none() {
@@ -440,12 +439,6 @@ impl Worker {
             std::hint::spin_loop();
         }
         self.look_on()
-    }
-
-    /// Counts as a searcher from now on, unless half of the workers do.
-    fn start_searching(&mut self) -> bool {
-        self.searching = self.searching || self.local.pool.sleep.try_search();
-        self.searching
     }
 
     fn look_everywhere(&mut self) -> Option<Scheduled> {
@@ -595,61 +588,5 @@ impl Worker {
 fn let_come(capacity: u64) {
     for _ in 0..u64::from(STREAM_SPINS_MAX).min(capacity / STREAM_CAPACITY_PER_SPIN) {
         std::hint::spin_loop();
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::cell::Cell;
-    use std::time::Duration;
-
-    use crossbeam_deque::Worker as Deque;
-
-    use super::*;
-    use crate::builder::Config;
-    use crate::scheduler::Pool;
-
-    /// A worker of a pool of two, neither of which runs.
-    fn worker() -> Worker {
-        let config = Config {
-            workers: 2,
-            pin_workers: false,
-            thread_name: String::new(),
-            stack_size: None,
-            time_slice: Duration::from_millis(1),
-            budget: 1,
-            mailbox_capacity: 1,
-            hard_limit: 1,
-        };
-        let deques = [Deque::new_fifo(), Deque::new_fifo()];
-        let remotes = deques.iter().map(Remote::new).collect();
-        let [deque, _] = deques;
-        Worker::new(Local::new(0, Arc::new(Pool::new(config, remotes)), deque))
-    }
-
-    #[test]
-    fn who_waits_for_a_lingerer_spares_others_the_wake() {
-        let mut worker = worker();
-        let pool = Arc::clone(&worker.local.pool);
-        let looks = Cell::new(0);
-        let fed = worker.waits_until(|| {
-            let yields = looks.get() >= LINGER_SPINS;
-            looks.set(looks.get() + 1);
-            assert_eq!(pool.sleep.searching(), usize::from(yields));
-            false
-        });
-        assert!(!fed && looks.get() == LINGER_SPINS + LINGER_YIELDS);
-        assert!(worker.searching, "the search goes on");
-        worker.stop_searching();
-        assert_eq!((worker.searching, pool.sleep.searching()), (false, 0));
-    }
-
-    #[test]
-    fn a_short_wait_is_counted_nowhere() {
-        let mut worker = worker();
-        let looks = Cell::new(0);
-        assert!(worker.waits_until(|| looks.replace(looks.get() + 1) == LINGER_SPINS - 1));
-        assert!(!worker.searching);
-        assert_eq!(worker.local.pool.sleep.searching(), 0);
     }
 }
