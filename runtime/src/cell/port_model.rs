@@ -447,6 +447,31 @@ fn model_port_control_and_rest() {
     });
 }
 
+/// The same by one thread, one after the other: smaller, and exhaustive.
+#[test]
+fn model_control_then_port_and_rest() {
+    model("cell/control_then_port_and_rest", None, || {
+        let two = Two::new(4, false);
+        let memory = two.reference();
+        let posted = two.reference();
+        let (b, item) = (two.b.clone(), two.item());
+        let poster = thread::spawn(move || {
+            assert!(posted.post(report()).is_ok());
+            b.try_send(item).expect("open");
+        });
+        // SAFETY: the model has the token.
+        unsafe { consume(memory.as_ptr()) };
+        finish(&memory, &two.shared, [poster]);
+        let tally = &two.shared.tally;
+        assert_eq!(
+            (Tally::is(&tally.received), Tally::is(&tally.control)),
+            (1, 1)
+        );
+        drop(memory);
+        two.drop_senders().assert_gone();
+    });
+}
+
 /// The last sender of one mailbox goes while the other mailbox, which has none left, gets new ones from two weak senders: the machine ends
 /// once, behind the last of them, and what they sent is received.
 #[test]

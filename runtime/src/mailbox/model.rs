@@ -226,6 +226,20 @@ fn model_push_pop_rest() {
     });
 }
 
+/// One producer, whose push installs the second block, and a consumer that rests and gives both back: smaller than the one above, and exhaustive.
+#[test]
+fn model_push_rest_and_reclaim() {
+    model("mailbox/push_rest_and_reclaim", None, || {
+        let mailbox = Mailbox::new(UNBOUNDED);
+        mailbox.push(0, 0, OVER);
+        mailbox.push(0, 1, OVER);
+        let a = spawn(&mailbox, |mailbox| assert!(mailbox.push(0, 2, OVER)));
+        mailbox.consume();
+        mailbox.finish([a]);
+        mailbox.assert_all_received();
+    });
+}
+
 /// One producer, order across a block border, and a consumer that frees the first block behind it.
 #[test]
 fn model_border() {

@@ -114,6 +114,26 @@ fn model_last_searcher_passes_on() {
     });
 }
 
+/// The same beside one that sleeps already, so that two threads are enough, and every schedule: whoever comes too late to see the work wakes it.
+#[test]
+fn model_found_beside_one_asleep() {
+    model("sleep/found_beside_one_asleep", None, || {
+        let pool = Pool::new(2, 1);
+        pool.sleep.announce(1, false);
+        assert!(pool.sleep.try_search());
+        let poster = Arc::clone(&pool);
+        let poster = thread::spawn(move || poster.post());
+        pool.work_once(0, true);
+        poster.join().unwrap();
+        // Two pieces of work, and one was taken: the sleeper was picked, or its flag is never set.
+        assert_eq!(pool.sleep.parkers[1].wakes(), 1);
+        pool.sleep.parkers[1].park();
+        assert!(pool.take());
+        pool.sleep.found(|| pool.has_work());
+        pool.assert_nobody_counted();
+    });
+}
+
 /// Two posters and two sleepers: withdrawing races being picked, and each flag ends one sleep.
 #[test]
 fn model_withdraw_races_wake() {
