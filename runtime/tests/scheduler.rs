@@ -309,7 +309,7 @@ fn what_comes_from_outside_beside_a_long_receive_wakes_another_worker() {
     let knocks = Arc::<AtomicUsize>::default();
     let door = connect_door(&runtime, &knocks);
     let inside = Arc::<AtomicUsize>::default();
-    let long = {
+    let (_, long) = {
         let inside = Arc::clone(&inside);
         runtime.connect(move |Wait::For(opened): Wait| {
             inside.fetch_add(1, Ordering::Relaxed);
@@ -322,9 +322,7 @@ fn what_comes_from_outside_beside_a_long_receive_wakes_another_worker() {
             // The long one finds a worker asleep; else one that may linger with it.
             wait_until("both sleep", || runtime.stats().sleeping == 2);
         }
-        long.1
-            .send(Wait::For(Arc::clone(&opened)))
-            .expect("it lives");
+        long.send(Wait::For(Arc::clone(&opened))).expect("it lives");
         wait_until("the long one is run", || {
             inside.load(Ordering::Relaxed) == round
         });

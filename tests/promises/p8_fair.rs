@@ -353,8 +353,8 @@ enum Wait {
 }
 
 /// A machine whose `receive` sends to `helpers` and does not return before each of them has run: the last one lies in the
-/// next-up slot of a worker that is not coming back for it.
-fn behind_a_long_receive(runtime: &Runtime, helpers: usize) {
+/// next-up slot of a worker that is not coming back for it. Returns how often that was.
+fn behind_a_long_receive(runtime: &Runtime, helpers: usize) -> usize {
     let helpers: Vec<_> = (0..helpers)
         .map(|_| runtime.connect(|Release::Open(gate)| gate.open()).1)
         .collect();
@@ -370,12 +370,14 @@ fn behind_a_long_receive(runtime: &Runtime, helpers: usize) {
             bump(&returned);
         })
     };
-    for round in 1..=rounds(ROUNDS, 300) / 3 {
+    let rounds = rounds(ROUNDS, 300) / 3;
+    for round in 1..=rounds {
         long.send(Wait::ForAllOfThem).unwrap();
         wait_in(runtime, "the long receive returns", || {
             read(&returned) == round
         });
     }
+    rounds
 }
 
 fn runtime_with_short_slices() -> Runtime {
@@ -390,7 +392,14 @@ fn runtime_with_short_slices() -> Runtime {
 fn what_waits_behind_a_long_receive_is_run_by_another_worker() {
     for helpers in [1, 4] {
         let runtime = runtime_with_short_slices();
-        behind_a_long_receive(&runtime, helpers);
+        let rounds = behind_a_long_receive(&runtime, helpers);
+        runtime.wait_idle(PATIENCE).unwrap();
+        // Each is run once for what it was sent, and once when it is connected: nothing else was begun while somebody waited.
+        let activations = runtime.stats().total().activations;
+        assert!(
+            activations <= ((rounds + 1) * (helpers + 1)) as u64,
+            "{activations} activations in {rounds} rounds with {helpers} helpers"
+        );
         runtime.shutdown(PATIENCE);
     }
 }

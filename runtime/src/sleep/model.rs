@@ -114,7 +114,7 @@ fn model_last_searcher_passes_on() {
     });
 }
 
-/// The same beside one that sleeps already, so that two threads are enough, and every schedule: whoever comes too late to see the work wakes it.
+/// The same beside one that sleeps already, so that two threads are enough, and every schedule: whichever of poster and searcher comes second wakes it.
 #[test]
 fn model_found_beside_one_asleep() {
     model("sleep/found_beside_one_asleep", None, || {
