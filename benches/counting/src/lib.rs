@@ -1,4 +1,4 @@
-//! An allocator that can count: the bytes that are requested and not given back, and how often memory was asked for; and what the system says.
+//! An allocator that can count: the bytes that are requested and not given back, and how often memory was asked for; and how much is resident, as the system says.
 //!
 //! A binary that measures memory makes it its global allocator and switches it on. While it is off it costs one load per
 //! call, for everyone alike.

@@ -1,7 +1,11 @@
-//! loom models of a machine with two mailboxes under one run token: the ports, their senders, rest, lingering, parking, the end.
+//! loom models of a machine with two mailboxes under one run token: the ports, their senders, rest and the end. Those of who lingers stand in
+//! `port_model/lingers.rs`, of who waits in `port_model/waits.rs`.
 //!
 //! As in `model.rs`: the cell belongs to no pool, and who is told to wake it runs its consumer at once, on the same thread. The consumer does what
 //! `run_several` does, without user code; the way to rest, wake, senders and references are the real ones.
+
+mod lingers;
+mod waits;
 
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -10,15 +14,14 @@ use std::sync::atomic::{AtomicBool as Flag, AtomicUsize as Count, Ordering::Rela
 
 use ::loom::thread::{self, JoinHandle};
 
-use super::model::{Item, Subject, Tally};
+use super::model::{Item, Tally};
 use super::port::PortCell;
 use super::several::{Inbox, Resting, rest_in_order};
 use super::{
     After, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
     Scheduled, Turn, VTable, cell_of, expose, next_free_id,
 };
-use crate::backpressure::model::send_blocking;
-use crate::backpressure::{self, ComesBy, Parked, Promise, make_room, make_room_now, park};
+use crate::backpressure::{self, ComesBy, make_room, make_room_now};
 use crate::mailbox::{Popped, Queue, Rest, word};
 use crate::sender::Sender;
 use crate::sync::{AtomicU64, Ordering, UnsafeCell, model, yield_now};
@@ -424,6 +427,26 @@ fn model_last_sender_behind_a_port_push() {
     });
 }
 
+/// Rests while `others` push to the port and post a report: so many instructions and one report come through, and it rests in the end.
+fn pushes_and_report_come_through(
+    two: Two,
+    memory: MemRef,
+    pushes: usize,
+    others: impl IntoIterator<Item = JoinHandle<()>>,
+) {
+    // SAFETY: the model has the token.
+    unsafe { consume(memory.as_ptr()) };
+    finish(&memory, &two.shared, others);
+    let tally = &two.shared.tally;
+    assert_eq!(
+        (Tally::is(&tally.received), Tally::is(&tally.control)),
+        (pushes, 1)
+    );
+    assert!(two.header().queue().tail().has(word::IDLE));
+    drop(memory);
+    two.drop_senders().assert_gone();
+}
+
 /// A report and a push to the port, which use the same bit, against a machine that is about to rest.
 #[test]
 fn model_port_control_and_rest() {
@@ -434,16 +457,7 @@ fn model_port_control_and_rest() {
         let producer = thread::spawn(move || b.try_send(item).expect("open"));
         let posted = two.reference();
         let poster = thread::spawn(move || assert!(posted.post(report()).is_ok()));
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [producer, poster]);
-        let tally = &two.shared.tally;
-        assert_eq!(
-            (Tally::is(&tally.received), Tally::is(&tally.control)),
-            (1, 1)
-        );
-        drop(memory);
-        two.drop_senders().assert_gone();
+        pushes_and_report_come_through(two, memory, 1, [producer, poster]);
     });
 }
 
@@ -459,16 +473,7 @@ fn model_port_then_control_and_rest() {
             b.try_send(item).expect("open");
             assert!(posted.post(report()).is_ok());
         });
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [poster]);
-        let tally = &two.shared.tally;
-        assert_eq!(
-            (Tally::is(&tally.received), Tally::is(&tally.control)),
-            (1, 1)
-        );
-        drop(memory);
-        two.drop_senders().assert_gone();
+        pushes_and_report_come_through(two, memory, 1, [poster]);
     });
 }
 
@@ -519,163 +524,6 @@ fn model_stop_and_port_push() {
     });
 }
 
-/// A machine that parks while its port is pushed to: it is not run before it is resumed, and then it reads the port.
-#[test]
-fn model_parked_and_port_push() {
-    model("cell/parked_and_port_push", Some(2), || {
-        let two = Two::new(4, false);
-        let receiver = Subject::new(1, false, true);
-        receiver.fill();
-        receiver.fill();
-        let memory = two.reference();
-        let (b, item) = (two.b.clone(), two.item());
-        let producer = thread::spawn(move || b.try_send(item).expect("open"));
-        let (me, full) = (two.reference(), receiver.reference());
-        let parker = thread::spawn(move || {
-            // SAFETY: the model has the token and touches nothing else of the machine.
-            if unsafe { park(&me, &full) } != Parked::Waiting {
-                // SAFETY: the token is still with this thread.
-                unsafe { consume(me.as_ptr()) };
-            }
-        });
-        receiver.consume();
-        finish(&memory, &two.shared, [producer, parker]);
-        assert_eq!(Tally::is(&two.shared.tally.received), 1, "it was forgotten");
-        drop(memory);
-        two.drop_senders().assert_gone();
-        let tally = Arc::clone(&receiver.tally);
-        drop(receiver);
-        tally.assert_gone();
-    });
-}
-
-/// Two machines that park on each other, one on the other's port and one on the first mailbox, or both on ports: at least one gives way,
-/// and when it has drained, both go on.
-fn ring(through_first: bool) {
-    let machines = [Two::new(1, false), Two::new(1, false)];
-    let full = [
-        if through_first {
-            &machines[0].a
-        } else {
-            &machines[0].b
-        },
-        &machines[1].b,
-    ];
-    for (sender, machine) in full.into_iter().zip(&machines) {
-        sender.try_send(machine.item()).expect("room for one");
-    }
-    let park_on = |me: usize| {
-        let (me, receiver) = (
-            machines[me].reference(),
-            MemRef::of(full[1 - me].cell().header()),
-        );
-        move || {
-            // SAFETY: the model has the token and touches nothing else of the machine.
-            unsafe { park(&me, &receiver) }
-        }
-    };
-    let other = thread::spawn(park_on(1));
-    let outcomes = [park_on(0)(), other.join().unwrap()];
-    assert!(
-        outcomes.contains(&Parked::GaveWay),
-        "both wait for each other: {outcomes:?}"
-    );
-    for (machine, outcome) in machines.iter().zip(outcomes) {
-        if outcome != Parked::Waiting {
-            // SAFETY: it went on, so its token is the model's.
-            unsafe { consume(machine.header().in_cell()) };
-        }
-        finish(&machine.reference(), &machine.shared, []);
-    }
-    // Whoever was resumed has had its turn.
-    for machine in &machines {
-        drop(Promise::of(machine.header()));
-    }
-    for machine in machines {
-        assert_eq!(Tally::is(&machine.shared.tally.received), 1);
-        machine.drop_senders().assert_gone();
-    }
-}
-
-#[test]
-fn model_ring_through_ports() {
-    model("cell/ring_through_ports", Some(2), || ring(false));
-}
-
-#[test]
-fn model_ring_through_port_and_first() {
-    model("cell/ring_through_port_and_first", Some(2), || ring(true));
-}
-
-/// A machine that lingers, and rests in the end, against a push to its port and a report, which schedule nobody and use the same bit:
-/// neither is missed.
-#[test]
-fn model_linger_port_push_and_post() {
-    model("cell/linger_port_push_and_post", Some(2), || {
-        let two = Two::lingering(4);
-        let memory = two.reference();
-        // The port is awake before it lingers.
-        two.b.try_send(two.item()).expect("open");
-        let (b, item) = (two.b.clone(), two.item());
-        let producer = thread::spawn(move || b.try_send(item).expect("open"));
-        let posted = two.reference();
-        let poster = thread::spawn(move || assert!(posted.post(report()).is_ok()));
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [producer, poster]);
-        let tally = &two.shared.tally;
-        assert_eq!(
-            (Tally::is(&tally.received), Tally::is(&tally.control)),
-            (2, 1)
-        );
-        assert!(two.header().queue().tail().has(word::IDLE));
-        drop(memory);
-        two.drop_senders().assert_gone();
-    });
-}
-
-/// A machine that lingers against its last sender, which pushes to the port and goes: it ends, once, and behind the push.
-#[test]
-fn model_linger_and_last_sender_of_a_port() {
-    model("cell/linger_and_last_sender_of_a_port", None, || {
-        let two = Two::lingering(4);
-        let memory = two.reference();
-        let Two { a, b, shared } = two;
-        drop(a);
-        let (items, window) = (Arc::clone(&shared.tally), Arc::clone(&shared.window));
-        let last = thread::spawn(move || {
-            b.try_send(Item::new(&items)).expect("open");
-            drop(b);
-            window.pass();
-        });
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &shared, [last]);
-        assert_eq!(Tally::is(&shared.tally.received), 1);
-        drop(memory);
-        shared.tally.assert_gone();
-    });
-}
-
-/// A machine that lingers is neither at rest nor parked: its worker sees the stop. What the port had accepted is dropped or received.
-#[test]
-fn model_linger_stop_and_port_push() {
-    model("cell/linger_stop_and_port_push", Some(2), || {
-        let two = Two::lingering(4);
-        let memory = two.reference();
-        let (b, item) = (two.b.clone(), two.item());
-        let producer = thread::spawn(move || drop(b.try_send(item)));
-        let stopped = two.reference();
-        let stopper = thread::spawn(move || stopped.ask_to_end(EndCode::Stopped));
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [producer, stopper]);
-        assert_eq!(two.header().end_code(), EndCode::Stopped);
-        drop(memory);
-        two.drop_senders().assert_gone();
-    });
-}
-
 /// A shutdown against a push to the port: what was accepted is received, since a machine that finds itself closed finds a port that
 /// takes no more.
 #[test]
@@ -700,59 +548,6 @@ fn model_shutdown_and_port_push() {
             accepted.load(Relaxed),
             "accepted, and dropped"
         );
-        drop(memory);
-        two.drop_senders().assert_gone();
-    });
-}
-
-/// Whether nobody is said to wait at the port.
-fn assert_no_waiters_at_port(two: &Two) {
-    assert!(!two.b.cell().queue.tail().has(word::WAITERS));
-}
-
-/// A thread that waits for room at the port of a machine that drains it, lingers and rests: delivered, and woken.
-#[test]
-fn model_thread_and_port() {
-    model("cell/thread_and_port", Some(3), || {
-        let two = Two::lingering(1);
-        let memory = two.reference();
-        two.b.try_send(two.item()).expect("room for one");
-        let (b, item) = (two.b.clone(), two.item());
-        let thread = thread::spawn(move || send_blocking(&b, item).expect("it lives"));
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [thread]);
-        assert_eq!(Tally::is(&two.shared.tally.received), 2);
-        assert_no_waiters_at_port(&two);
-        drop(memory);
-        two.drop_senders().assert_gone();
-    });
-}
-
-/// A machine that parks on the port of one that drains it, lingers and rests: it is resumed, once.
-#[test]
-fn model_park_on_port_and_drain() {
-    model("cell/park_on_port_and_drain", None, || {
-        let two = Two::lingering(1);
-        let memory = two.reference();
-        two.b.try_send(two.item()).expect("room for one");
-        // It only sends: who resumes it is counted.
-        let sends = Subject::new(1, false, false);
-        let (me, full) = (sends.reference(), MemRef::of(two.b.cell().header()));
-        let parked = Arc::new(Flag::new(false));
-        let waits = Arc::clone(&parked);
-        let parker = thread::spawn(move || {
-            // SAFETY: the model has the token and touches nothing else of the machine.
-            waits.store(unsafe { park(&me, &full) } == Parked::Waiting, Relaxed);
-        });
-        // SAFETY: the model has the token.
-        unsafe { consume(memory.as_ptr()) };
-        finish(&memory, &two.shared, [parker]);
-        let resumed = Tally::is(&sends.tally.wakes);
-        assert_eq!(resumed, usize::from(parked.load(Relaxed)));
-        assert_eq!(Tally::is(&two.shared.tally.received), 1);
-        assert_no_waiters_at_port(&two);
-        sends.end().assert_gone();
         drop(memory);
         two.drop_senders().assert_gone();
     });
