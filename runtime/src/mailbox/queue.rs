@@ -102,6 +102,9 @@ pub(crate) enum Announce {
 /// alignment would cost another 48 bytes per machine.)
 #[repr(C)]
 pub(crate) struct Queue<P, M = ()> {
+    /// head + capacity, published by the consumer from time to time. Here, because threads that look for room read it all the while: beside the head they
+    /// would take the consumer's line away at each pop.
+    limit: AtomicU64,
     /// The block that holds the slots below `block_end`; stale while BARE. Written under LOCK.
     tail_block: AtomicPtr<Block<P>>,
     /// min(limit, end of the tail block): below it a push needs no more than its claim. Written under LOCK.
@@ -119,8 +122,6 @@ pub(crate) struct Queue<P, M = ()> {
     /// The block that holds `head`, null while there is none. Written by the consumer, and under LOCK by the push
     /// that finds BARE.
     head_block: AtomicPtr<Block<P>>,
-    /// head + capacity, published by the consumer from time to time.
-    limit: AtomicU64,
     /// Never written again; u32::MAX: no bound. Atomic all the same: `rest` runs on `&self` while another worker may already free
     /// the cell, and a plain field behind a reference must not go away.
     capacity: AtomicU32,
@@ -146,6 +147,7 @@ impl<P, M> Queue<P, M> {
         let bits = if idle { BARE | IDLE } else { BARE };
         let capacity = capacity.min(UNBOUNDED);
         Self {
+            limit: AtomicU64::new(capacity),
             tail_block: AtomicPtr::new(ptr::null_mut()),
             end: AtomicU64::new(0),
             tail: AtomicU64::new(bits),
@@ -153,7 +155,6 @@ impl<P, M> Queue<P, M> {
             block_end: AtomicU64::new(0),
             head: AtomicU64::new(0),
             head_block: AtomicPtr::new(ptr::null_mut()),
-            limit: AtomicU64::new(capacity),
             // What is not unbounded is at most BOUND_MAX.
             capacity: AtomicU32::new(u32::try_from(capacity).unwrap_or(u32::MAX)),
             step: AtomicU8::new(0),
