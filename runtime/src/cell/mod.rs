@@ -14,6 +14,7 @@ mod reference;
 mod registry;
 mod several;
 mod side;
+mod slice;
 mod stage;
 mod turn;
 
@@ -394,6 +395,7 @@ impl Header {
     }
 
     /// True once the machine has ended or will end without reading more.
+    #[inline]
     pub(crate) fn is_asked_to_end(&self) -> bool {
         // Acquire: as in `end_code`.
         self.end_code.load(Ordering::Acquire) & END_CODE_ASKED != 0

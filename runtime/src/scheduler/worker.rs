@@ -125,7 +125,7 @@ impl Worker {
             let cell = machine.into_cell();
             // SAFETY: the table belongs to the cell, and the token is handed over.
             let after = unsafe { run(Scheduled::new(cell), turn) };
-            if turn.is_long {
+            if turn.is_long() {
                 self.note_long_turn();
             }
             match after {
