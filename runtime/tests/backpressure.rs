@@ -290,32 +290,63 @@ fn a_machine_waits_for_each_full_receiver_that_it_met() {
     let (first, second) = (fan(), fan());
     first.send(Fan::Out(senders.clone())).expect("it lives");
     first.send(Fan::Done).expect("it lives");
-    wait_until("it waits for the first", &|| {
-        waits_for(&first) == Some(receivers[0].id())
+    wait_until("it waits for the last", &|| {
+        waits_for(&first) == Some(receivers[3].id())
     });
     second
-        .send(Fan::Out(vec![senders[0].clone()]))
+        .send(Fan::Out(vec![senders[3].clone()]))
         .expect("it lives");
     second.send(Fan::Done).expect("it lives");
     wait_until("another waits behind it", &|| {
-        waits_for(&second) == Some(receivers[0].id())
+        waits_for(&second) == Some(receivers[3].id())
     });
 
-    // Room at the third before it is its turn: no reason to wait there.
-    assert_eq!(receivers[2].try_iter().count(), 2);
-    assert_eq!(receivers[0].iter().take(4).count(), 4);
-    wait_until("it waits for the second", &|| {
-        waits_for(&first) == Some(receivers[1].id())
+    // Room at the second before it is its turn: no reason to wait there.
+    assert_eq!(receivers[1].try_iter().count(), 2);
+    assert_eq!(receivers[3].iter().take(4).count(), 4);
+    wait_until("it waits for the third", &|| {
+        waits_for(&first) == Some(receivers[2].id())
     });
     is_done
         .recv_timeout(PATIENCE)
         .expect("the other one goes on");
     assert!(is_done.try_recv().is_err(), "it waits");
-    assert_eq!(receivers[1].iter().take(2).count(), 2);
-    wait_until("it waits for the fourth", &|| {
-        waits_for(&first) == Some(receivers[3].id())
+    assert_eq!(receivers[2].iter().take(2).count(), 2);
+    wait_until("it waits for the first", &|| {
+        waits_for(&first) == Some(receivers[0].id())
     });
     assert!(is_done.try_recv().is_err(), "it still waits");
-    assert_eq!(receivers[3].iter().take(2).count(), 2);
+    assert_eq!(receivers[0].iter().take(2).count(), 2);
     is_done.recv_timeout(PATIENCE).expect("it goes on");
+}
+
+/// Twenty receivers that are read one after another have room one after another. Who waits for the first of them, then for the second, and so on, is woken by each; who
+/// waits for the last finds that the others have room, too.
+#[test]
+fn a_machine_that_filled_many_is_not_woken_by_each_of_them() {
+    let runtime = runtime(2);
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..20).map(|_| bounded(1)).unzip();
+    let (_, fan) = runtime.connect(|cmd: Fan| {
+        if let Fan::Out(targets) = cmd {
+            for n in 0..2 {
+                for target in &targets {
+                    target.send(n).expect("far below the hard limit");
+                }
+            }
+        }
+    });
+    // A clone: nobody waits for a channel whose last sender is gone.
+    fan.send(Fan::Out(senders.clone())).expect("it lives");
+    let this = || runtime.machines().remove(0);
+    wait_until("it is parked", || this().waits_for.is_some());
+    for receiver in &receivers {
+        assert_eq!(
+            this().waits_for,
+            receivers.last().map(|last| last.id()),
+            "it was filled last"
+        );
+        assert_eq!(receiver.try_iter().count(), 2);
+    }
+    runtime.wait_idle(PATIENCE).expect("it goes on");
+    assert_eq!(runtime.stats().total().parks, 1);
 }

@@ -440,3 +440,50 @@ fn a_panic_at_any_place_of_a_burst_leaves_the_rest_unread() {
         assert_eq!(runtime.stats().total().dropped, 100, "{sparks} sparks");
     }
 }
+
+#[derive(MachineImpl)]
+enum Batch {
+    Of(usize, Sender<Ball>),
+}
+
+/// A machine that has read everything with its share has nothing to be queued for: behind others it would find that out late, and whoever sends to it meanwhile
+/// would fill its mailbox.
+#[test]
+fn a_share_that_was_just_enough_is_no_reason_to_be_queued_again() {
+    const BUDGET: usize = 64;
+    for (batch, turns_cut_short) in [
+        (BUDGET - 1, 0),
+        (BUDGET, 0),
+        (BUDGET + 1, 1),
+        (3 * BUDGET, 2),
+    ] {
+        let runtime = Runtime::builder()
+            .workers(1)
+            .budget(BUDGET)
+            .build()
+            .expect("a thread can be had");
+        let hits = Arc::<AtomicUsize>::default();
+        let player = runtime.machine(Player {
+            partner: None,
+            hits: Arc::clone(&hits),
+            over: Arc::new(AtomicBool::new(true)),
+            stroke: Duration::ZERO,
+        });
+        // No bound, or the last stretch of the share would begin where a quarter of it was read.
+        let player = player.unbounded().accepts::<Ball>().connect();
+        // All are there when the only worker comes to the player.
+        let (_, sender) = runtime.connect(|Batch::Of(count, player): Batch| {
+            (0..count).for_each(|_| player.send(Ball::Hit).expect("it lives"));
+        });
+        sender
+            .send(Batch::Of(batch, player.clone()))
+            .expect("it lives");
+        runtime.wait_idle(PATIENCE).expect("all is done");
+        assert_eq!(hits.load(Ordering::Relaxed), batch);
+        assert_eq!(
+            runtime.stats().total().exhausted,
+            turns_cut_short,
+            "{batch}"
+        );
+    }
+}

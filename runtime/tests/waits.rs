@@ -206,8 +206,8 @@ fn overflows_are_counted_at_each_full_receiver() {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..5).map(|_| bounded(1)).unzip();
     // A clone: for channels whose last sender is gone the machine would not be parked.
     fan.send(Fan::Out(senders.clone())).expect("it lives");
-    for receiver in &receivers {
-        // It is parked on one after another, and each was told by then.
+    for receiver in receivers.iter().rev() {
+        // It is parked on one after another, the last one first, and each was told by then.
         wait_until("it waits for this one", || {
             info_of(&runtime, &fan).waits_for == Some(receiver.id())
         });

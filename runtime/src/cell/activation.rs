@@ -223,7 +223,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                 }
                 Pause::Stretch => {
                     if self.turn.is_over() {
-                        return self.give_way();
+                        return self.stops();
                     }
                     // Where stretches are of one instruction each this is all that thinks of room.
                     if self.turn.wants_room(&self.mailbox().queue) {
@@ -259,6 +259,21 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
     #[inline]
     pub(super) fn lingers(&self) -> bool {
         self.mailbox().queue.linger()
+    }
+
+    /// The turn is over. It may have read all there was with its share: then it is not queued behind others only to find that out.
+    fn stops(&mut self) -> Outcome {
+        if self.mailbox().queue.needs_turn() {
+            return self.give_way();
+        }
+        if self.turn.may_linger {
+            self.mailbox().queue.begin_to_linger();
+            return Outcome::Lingers;
+        }
+        match self.rest() {
+            Some(outcome) => outcome,
+            None => self.give_way(),
+        }
     }
 
     pub(super) fn give_way(&mut self) -> Outcome {
@@ -384,27 +399,25 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         // send, and note.
         self.make_room_now(ComesBy::NobodyKnowsWhen);
         let mut noted = take_noted();
-        let first = noted.next()?;
-        let others: Vec<MemRef> = noted.collect();
+        let mut last = noted.next()?;
+        let mut others = Vec::new();
+        for next in noted {
+            others.push(std::mem::replace(&mut last, next));
+        }
         if !others.is_empty() {
             *lock(&self.header().side().still_full) = others;
         }
-        match self.park_on(first) {
+        match self.park_on(last) {
             Some(outcome) => Some(outcome),
             None => self.park_on_full(),
         }
     }
 
-    /// Parks on each receiver that the last `receive` found full and that still is, one after another.
+    /// Parks on each receiver that the last `receive` found full and that still is, one after another, the last one first: it was filled last, so that most
+    /// likely it is the last to have room again, and there is no need to wait for the others then.
     fn park_on_full(&mut self) -> Option<Outcome> {
         loop {
-            let next = {
-                let mut full = lock(&self.header().side().still_full);
-                if full.is_empty() {
-                    return None;
-                }
-                full.remove(0)
-            };
+            let next = lock(&self.header().side().still_full).pop()?;
             if let Some(outcome) = self.park_on(next) {
                 return Some(outcome);
             }

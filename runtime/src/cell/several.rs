@@ -236,7 +236,7 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                     in_vain += 1;
                     // It was one instruction, and may have been the last of this turn's share.
                     if self.turn.is_over() {
-                        return self.give_way();
+                        return self.stops_several();
                     }
                     continue;
                 }
@@ -259,9 +259,20 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
             }
             (in_vain, unwritten) = (0, false);
             if self.turn.is_over() {
-                return self.give_way();
+                return self.stops_several();
             }
         }
+    }
+
+    /// As `stops`, for all mailboxes.
+    fn stops_several(&mut self) -> Outcome {
+        if !self.mailbox().queue.needs_turn()
+            && ports_are_read(self.header())
+            && let Some(outcome) = self.rest_all()
+        {
+            return outcome;
+        }
+        self.give_way()
     }
 
     fn receive_at(&mut self, inbox: &'a dyn Inbox<B>) -> Pause {
