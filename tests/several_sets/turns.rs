@@ -117,7 +117,7 @@ fn a_share_is_one_for_all_mailboxes() {
         .expect("a thread");
     let pair = Pair::new(&runtime, 4);
     let gate = pair.hold();
-    pair.send(Set::B, Do::Nothing);
+    pair.send(Set::A, Do::Nothing);
     pair.send(Set::B, Do::Nothing);
     gate.open();
     pair.wait_for_all(&runtime);
