@@ -15,7 +15,7 @@ pub(crate) const BUDGET_DEFAULT: usize = 256;
 /// Instructions of an activation before the first look at the clock. Bench: fan-out, fairness.
 pub(crate) const CLOCK_FIRST_LOOK: usize = 2;
 /// The same where the worker's instructions were light for its last 61 turns. With a second worker the watch helps those who wait behind sixteen
-/// long ones; with one they wait, once: after that turn the worker's are not light any more.
+/// long ones, or behind as many that become long after sixteen short ones; with one they wait, once: after that turn the worker's are not light any more.
 pub(crate) const CLOCK_FIRST_LOOK_LIGHT: usize = 16;
 /// The most instructions between two looks at the clock.
 pub(crate) const CLOCK_STRIDE_MAX: usize = 64;

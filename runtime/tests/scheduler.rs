@@ -12,6 +12,8 @@ use d3_runtime::{MachineImpl, MachineMut, Runtime, Sender, WeakSender};
 
 use common::{PATIENCE, runtime, wait_until};
 
+/// None of a test's turns lasts that long.
+const NO_SLICE: Duration = Duration::from_secs(3600);
 const SHORT_SLICE: Duration = Duration::from_millis(1);
 
 fn runtime_with_short_slices(workers: usize) -> Runtime {
@@ -441,9 +443,65 @@ fn a_panic_at_any_place_of_a_burst_leaves_the_rest_unread() {
     }
 }
 
-#[derive(MachineImpl)]
-enum Batch {
-    Of(usize, Sender<Ball>),
+/// Sends so many back for so many, until it has had them all.
+struct Exchange {
+    partner: Option<WeakSender<Ball>>,
+    wants: usize,
+    gives: usize,
+    left: usize,
+    done: Arc<AtomicBool>,
+}
+
+impl MachineMut<Ball> for Exchange {
+    fn receive(&mut self, ball: Ball) {
+        match ball {
+            Ball::Partner(partner) => self.partner = Some(partner),
+            Ball::Hit => {
+                self.left -= 1;
+                if self.left == 0 {
+                    self.done.store(true, Ordering::Relaxed);
+                } else if self.left.is_multiple_of(self.wants)
+                    && let Some(partner) = self.partner.as_ref().and_then(WeakSender::upgrade)
+                {
+                    (0..self.gives).for_each(|_| partner.send(Ball::Hit).expect("it lives"));
+                }
+            }
+        }
+    }
+}
+
+/// Two machines, of which one gives a batch for each one that the other gives for a batch; and whether all batches were read. It begins with a hit at the first.
+fn exchange(
+    runtime: &Runtime,
+    batch: usize,
+    batches: usize,
+) -> ([Sender<Ball>; 2], Arc<AtomicBool>) {
+    let done = Arc::<AtomicBool>::default();
+    let ends =
+        [(1, batch, batches + 1), (batch, 1, batches * batch)].map(|(wants, gives, left)| {
+            let machine = runtime.machine(Exchange {
+                partner: None,
+                wants,
+                gives,
+                left,
+                done: Arc::clone(&done),
+            });
+            // No bound, or the last stretch of a share would begin where a quarter of it was read.
+            machine.unbounded().accepts::<Ball>().connect()
+        });
+    for (me, other) in [(0, 1), (1, 0)] {
+        let _ = ends[me].send(Ball::Partner(ends[other].downgrade()));
+    }
+    (ends, done)
+}
+
+fn runtime_with_a_budget(budget: usize) -> Runtime {
+    Runtime::builder()
+        .workers(1)
+        .budget(budget)
+        .time_slice(NO_SLICE)
+        .build()
+        .expect("a thread can be had")
 }
 
 /// A machine that has read everything with its share has nothing to be queued for: behind others it would find that out late, and whoever sends to it meanwhile
@@ -451,39 +509,39 @@ enum Batch {
 #[test]
 fn a_share_that_was_just_enough_is_no_reason_to_be_queued_again() {
     const BUDGET: usize = 64;
-    for (batch, turns_cut_short) in [
+    const BATCHES: usize = 20;
+    for (batch, cut_short) in [
         (BUDGET - 1, 0),
         (BUDGET, 0),
         (BUDGET + 1, 1),
         (3 * BUDGET, 2),
     ] {
-        let runtime = Runtime::builder()
-            .workers(1)
-            .budget(BUDGET)
-            .build()
-            .expect("a thread can be had");
-        let hits = Arc::<AtomicUsize>::default();
-        let player = runtime.machine(Player {
-            partner: None,
-            hits: Arc::clone(&hits),
-            over: Arc::new(AtomicBool::new(true)),
-            stroke: Duration::ZERO,
-        });
-        // No bound, or the last stretch of the share would begin where a quarter of it was read.
-        let player = player.unbounded().accepts::<Ball>().connect();
-        // All are there when the only worker comes to the player.
-        let (_, sender) = runtime.connect(|Batch::Of(count, player): Batch| {
-            (0..count).for_each(|_| player.send(Ball::Hit).expect("it lives"));
-        });
-        sender
-            .send(Batch::Of(batch, player.clone()))
-            .expect("it lives");
-        runtime.wait_idle(PATIENCE).expect("all is done");
-        assert_eq!(hits.load(Ordering::Relaxed), batch);
+        let runtime = runtime_with_a_budget(BUDGET);
+        let (ends, done) = exchange(&runtime, batch, BATCHES);
+        runtime.wait_idle(PATIENCE).expect("they know each other");
+        ends[0].send(Ball::Hit).expect("it lives");
+        runtime.wait_idle(PATIENCE).expect("nobody goes on");
+        assert!(done.load(Ordering::Relaxed));
+        let total = runtime.stats().total();
         assert_eq!(
-            runtime.stats().total().exhausted,
-            turns_cut_short,
-            "{batch}"
+            total.exhausted,
+            (BATCHES * cut_short) as u64,
+            "{batch}: {total:?}"
         );
     }
+}
+
+/// The same where the worker has others to run, whose turns are long: there a machine does not linger, but rests at once.
+#[test]
+fn a_share_that_was_just_enough_ends_in_rest_beside_others() {
+    const BUDGET: usize = 64;
+    let runtime = runtime_with_a_budget(BUDGET);
+    let others = Match::new(&runtime, Duration::from_micros(10));
+    let (ends, done) = exchange(&runtime, BUDGET, 500);
+    others.serve();
+    wait_until("they play", || others.hits.load(Ordering::Relaxed) > 200);
+    ends[0].send(Ball::Hit).expect("it lives");
+    wait_until("all is read", || done.load(Ordering::Relaxed));
+    let total = runtime.stats().total();
+    assert_eq!(total.exhausted, 0, "{total:?}");
 }

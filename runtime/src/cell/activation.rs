@@ -218,7 +218,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                         return outcome;
                     }
                     if self.turn.is_over() {
-                        return self.give_way();
+                        return self.stops();
                     }
                 }
                 Pause::Stretch => {
@@ -413,7 +413,7 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
         }
     }
 
-    /// Parks on each receiver that the last `receive` found full and that still is, one after another, the last one first: it was filled last, so that most
+    /// Parks on each receiver that the last `receive` found full and that still is, one after another, the last one met first: it was filled last, so that most
     /// likely it is the last to have room again, and there is no need to wait for the others then.
     fn park_on_full(&mut self) -> Option<Outcome> {
         loop {

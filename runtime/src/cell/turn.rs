@@ -104,7 +104,7 @@ impl<'a> Turn<'a> {
         self.received += 1;
     }
 
-    /// Whether the machine has had its share and gives way.
+    /// Whether the machine has had its share, so that it gives way if there is more for it to do.
     #[inline]
     pub(super) fn is_over(&mut self) -> bool {
         self.received >= self.budget()

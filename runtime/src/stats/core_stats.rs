@@ -35,7 +35,7 @@ pub struct ExecutorStats {
     pub instructs_sent: u128,
     /// Machines parked on a full mailbox.
     pub blocked_senders: u128,
-    /// Activations that ended because budget or time slice was used up.
+    /// Activations that ended because budget or time slice was used up, with something left to do.
     pub exhausted_slice: u128,
     /// Times the worker went to sleep.
     pub sleep_count: u128,

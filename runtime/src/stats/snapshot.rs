@@ -15,7 +15,7 @@ pub struct WorkerStats {
     pub activations: u64,
     /// Instructions handed to machines.
     pub instructions: u64,
-    /// Activations that ended because budget or time slice was used up.
+    /// Activations that ended because budget or time slice was used up, with something left to do.
     pub exhausted: u64,
     /// Machines parked on a full mailbox.
     pub parks: u64,
