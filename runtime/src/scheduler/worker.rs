@@ -254,12 +254,16 @@ impl Worker {
             }
         }
         self.linger_age += 1;
+        let is_before_others = self.next_up_run < NEXT_UP_RUN_MAX || !self.others_wait();
         if self.linger_age > NEXT_UP_RUN_MAX
+            && is_before_others
             && let Some(machine) = self.look_after_lingering()
         {
+            // One of those turns that come before the others'.
+            self.next_up_run = self.next_up_run.saturating_add(1);
             return Some(machine);
         }
-        if self.next_up_run < NEXT_UP_RUN_MAX || !self.others_wait() {
+        if is_before_others {
             if let Some(machine) = self.ready.take().or_else(|| self.take_local()) {
                 self.next_up_run = self.next_up_run.saturating_add(1);
                 return Some(machine);
