@@ -89,7 +89,12 @@ impl Ticks {
 struct Court {
     ticks: Ticks,
     over: AtomicBool,
+    /// Turns of a busy wait for each instruction of those that never rest.
+    effort: u32,
 }
+
+/// An effort that is worth a second worker: more than half a microsecond. What is lighter one worker does alone, for as long as it likes.
+const WORTH_A_WORKER: u32 = 100;
 
 /// Says that the game is over, also when the test fails: machines without end would keep their runtime from ending.
 struct OverAtLast(Arc<Court>);
@@ -152,6 +157,7 @@ impl MachineMut<BusyCmd> for Busy {
             (BusyCmd::Go, None) => panic!("the first Go comes behind the partner"),
             (BusyCmd::Go, Some(partner)) => {
                 self.court.ticks.tick();
+                (0..self.court.effort).for_each(|_| std::hint::spin_loop());
                 // Who is sent to last has the next-up slot: take turns.
                 let victim_first = self
                     .victim
@@ -280,7 +286,10 @@ struct Served {
 fn a_burst_from_outside(workers: usize, burst: usize) {
     const SELF_SENDERS: usize = 4;
     let runtime = runtime(workers);
-    let court = Arc::<Court>::default();
+    let court = Arc::new(Court {
+        effort: WORTH_A_WORKER,
+        ..Court::default()
+    });
     let over = OverAtLast(Arc::clone(&court));
     for _ in 0..SELF_SENDERS {
         connect_busy(&runtime, &court, true);
