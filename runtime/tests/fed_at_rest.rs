@@ -127,8 +127,9 @@ fn a_machine_that_is_fed_at_each_rest_gives_way() {
             while !OVER.load(Ordering::Acquire) {
                 let asked = ASKED.load(Ordering::Acquire);
                 if FED.load(Ordering::Acquire) < asked {
-                    // Two at a time are the other way to the end of a share: all that came with them was read when it is used up.
-                    for _ in 0..if asked < FEEDS / 2 { 1 } else { 2 } {
+                    // Several at a time are the other way to the end of a share: the last of them may be the last of it, too.
+                    let together = if asked < FEEDS / 2 { 0 } else { asked % 3 };
+                    for _ in 0..=together {
                         fed.send(Work::Go).unwrap();
                     }
                     FED.store(asked, Ordering::Release);
