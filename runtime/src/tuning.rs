@@ -62,10 +62,19 @@ pub(crate) const LINGER_YIELDS: u32 = 16;
 /// A machine that lingers after a turn of so many instructions is fed by a stream: the next look waits for a batch. One or two at a time are questions, and
 /// whoever asks waits for the answer. Bench: send, wake from outside.
 pub(crate) const STREAM_MIN: usize = 4;
-/// Turns of a busy wait before that look, and at most: under a microsecond.
-pub(crate) const STREAM_SPINS_MAX: u32 = 32;
+/// Turns of a busy wait before that look, before anything is learned (`scheduler/stream.rs`).
+pub(crate) const STREAM_SPINS_FIRST: u32 = 16;
+/// And at most: a few microseconds.
+pub(crate) const STREAM_SPINS_MAX: u32 = 128;
 /// One of them for so many places of the mailbox: a turn takes about as long as two sends at their fastest, so that the mailbox cannot fill meanwhile.
-pub(crate) const STREAM_CAPACITY_PER_SPIN: u64 = 8;
+pub(crate) const STREAM_CAPACITY_PER_SPIN: u64 = 2;
+/// A mailbox of more places counts as one of these: a turn reads no more than its share.
+pub(crate) const STREAM_BATCH_MAX: u64 = BUDGET_DEFAULT as u64;
+
+/// A machine that follows a stream stays so many slots behind its producer: a dozen lines where instructions are small. Bench: send.
+pub(crate) const FOLLOW_DISTANCE_MAX: u64 = 32;
+/// Or, in a small mailbox, one for so many of its places.
+pub(crate) const FOLLOW_CAPACITY_PER_SLOT: u64 = 8;
 
 /// Turns on average shorter than this: a machine may linger on its worker.
 pub(crate) const LINGER_TURN_NS: u64 = 2_000;

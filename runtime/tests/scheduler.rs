@@ -137,6 +137,29 @@ fn a_machine_from_outside_runs_between_machines_that_linger() {
     }
 }
 
+/// A machine that is fed by a stream keeps its distance from the producer; what it has left when the stream ends is received, though nothing more is sent.
+#[test]
+fn the_last_of_a_stream_is_received() {
+    const LONGEST: usize = 600;
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let knocks = Arc::<AtomicUsize>::default();
+        let door = connect_door(&runtime, &knocks);
+        let mut sent = 0;
+        // Long enough together for the worker to learn that instructions are light.
+        for round in 1..=2_000 {
+            let length = round * 7 % LONGEST;
+            for _ in 0..length {
+                door.send(Knock::Knock).expect("the machine lives");
+            }
+            sent += length;
+            wait_until("all of it is received", || {
+                knocks.load(Ordering::Relaxed) == sent
+            });
+        }
+    }
+}
+
 #[derive(MachineImpl)]
 enum Step {
     Partner(WeakSender<Step>),

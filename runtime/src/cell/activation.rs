@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::follow::Follow;
 use super::port::Ports;
 use super::{
     Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
@@ -13,6 +14,7 @@ use super::{
 use crate::backpressure::{self, ComesBy, Parked, Promise};
 use crate::id::MachineId;
 use crate::mailbox::{Rest, word};
+use crate::protocol::Point;
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
 use crate::stats::MachineInfo;
 use crate::sync::{Ordering, lock, spin_loop};
@@ -231,6 +233,12 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
                     }
                 }
                 Pause::Room => self.think_of_room(),
+                Pause::LetCome(claimed) => {
+                    // No room is published: that line is the producer's, and the next turn comes by for it.
+                    crate::sync::point(Point::Lingers);
+                    self.turn.left_at = claimed;
+                    return Outcome::Lingers;
+                }
                 Pause::Unwritten => {
                     self.turn.counters.unwritten.add(1);
                     self.turn.waits_for_others = true;
@@ -499,7 +507,7 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
         // SAFETY: the token makes us the consumer; what runs inside the loop beside it takes no step of the consumer's.
         let mut reader = unsafe { queue.reader() };
         // Worked out when there is a second instruction: most turns have one. 0: not yet.
-        let (mut stretch_end, mut until) = (0, 0);
+        let (mut stretch_end, mut room_at, mut until) = (0, 0, 0);
         loop {
             if header.is_asked_to_end() && !reads_to_the_end(header, granted.pool) {
                 return Pause::AskedToEnd;
@@ -522,16 +530,29 @@ pub(super) unsafe fn receive_from<P, B: Receives<P>>(
                     return Pause::Drained;
                 }
                 stretch_end = first + granted.stretch() as u64;
-                until = stretch_end.min(granted.room_at(queue));
-                if reader.head() < until {
-                    continue;
+                room_at = granted.room_at(queue);
+            }
+            let head = reader.head();
+            if head == stretch_end {
+                return Pause::Stretch;
+            }
+            if head >= room_at {
+                return Pause::Room;
+            }
+            until = stretch_end.min(room_at);
+            if granted.follows {
+                let tail = queue.tail();
+                let received = granted.received() + (head - first) as usize;
+                match Follow::next(head, tail.index(), queue.capacity(), received) {
+                    Follow::Empty => return Pause::Empty,
+                    Follow::Read(end) => until = until.min(end),
+                    // Who asks for something is answered first.
+                    Follow::LetCome if tail.has(word::CLOSED | word::CONTROL | word::WAITERS) => {
+                        until = until.min(tail.index());
+                    }
+                    Follow::LetCome => return Pause::LetCome(tail.index()),
                 }
             }
-            return if reader.head() == stretch_end {
-                Pause::Stretch
-            } else {
-                Pause::Room
-            };
         }
     });
     turn.used((queue.head() - first) as usize);
@@ -576,6 +597,8 @@ pub(crate) enum Pause {
     Stretch,
     /// It is time to publish the room that was made.
     Room,
+    /// What is left, of so many that were claimed, is let come: see `follow.rs`. The machine may linger.
+    LetCome(u64),
     /// The next instruction is claimed, and its producer does not write it.
     Unwritten,
     /// The machine is to end without reading more.

@@ -6,6 +6,7 @@ mod control;
 mod edge;
 mod ending;
 mod entries;
+mod follow;
 mod held;
 mod lazy;
 mod partners;

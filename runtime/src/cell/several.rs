@@ -255,7 +255,8 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                         return outcome;
                     }
                 }
-                Pause::Stretch | Pause::Room => {}
+                // What is left is let come while the other mailboxes are read.
+                Pause::Stretch | Pause::Room | Pause::LetCome(_) => {}
             }
             (in_vain, unwritten) = (0, false);
             if self.turn.is_over() {

@@ -21,6 +21,10 @@ pub(crate) struct Turn<'a> {
     pub(super) owes: Option<(Promise, MemRef)>,
     /// The machine may keep its token for a moment when it has read everything.
     pub(super) may_linger: bool,
+    /// The machine is fed from another core, as it seems, and keeps its distance from who does it: see `follow.rs`.
+    pub(super) follows: bool,
+    /// It has left some instructions for that, and so many were claimed then. 0: it has not.
+    pub(super) left_at: u64,
     /// The machine gave way because a producer has not written what it claimed.
     pub(crate) waits_for_others: bool,
 }
@@ -36,17 +40,21 @@ impl<'a> Turn<'a> {
             no_room_before: 0,
             owes: None,
             may_linger: false,
+            follows: false,
+            left_at: 0,
             waits_for_others: false,
         }
     }
 
     /// A machine's turn begins; the last one owes nothing any more. `light`: what this worker has run lately was short.
     #[inline]
-    pub(crate) fn begin(&mut self, light: bool, may_linger: bool) {
+    pub(crate) fn begin(&mut self, light: bool, may_linger: bool, follows: bool) {
         self.slice.begin(light);
         self.received = 0;
         self.no_room_before = 0;
         self.may_linger = may_linger;
+        self.follows = follows;
+        self.left_at = 0;
         self.waits_for_others = false;
     }
 
@@ -66,6 +74,12 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn received(&self) -> usize {
         self.received
+    }
+
+    /// How many were claimed where it left some to follow at a distance. 0: it left none.
+    #[inline]
+    pub(crate) fn left_at(&self) -> u64 {
+        self.left_at
     }
 
     /// How many there may be.

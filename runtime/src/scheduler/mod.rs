@@ -6,6 +6,7 @@ mod launch;
 mod local;
 mod pace;
 mod patience;
+mod stream;
 mod worker;
 
 #[cfg(all(test, loom))]

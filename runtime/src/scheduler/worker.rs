@@ -10,6 +10,7 @@ use super::environment::Random;
 use super::local::{Local, Remote};
 use super::pace::Stopwatch;
 use super::patience::Patience;
+use super::stream::Stream;
 use crate::cell::{After, Scheduled, Turn};
 use crate::protocol::Point;
 use crate::sleep::Woken;
@@ -17,7 +18,7 @@ use crate::stats::Counters;
 use crate::tuning::{
     INJECTOR_INTERVAL_NS, INJECTOR_INTERVAL_TURNS, INJECTOR_INTERVAL_TURNS_MIN, LINGER_IN_VAIN_MAX,
     LINGER_SPINS, LINGER_YIELDS, NEXT_UP_RUN_MAX, ONE_IS_ENOUGH_NS, SEARCH_ROUNDS,
-    STREAM_CAPACITY_PER_SPIN, STREAM_MIN, STREAM_SPINS_MAX, WATCH_INTERVAL_MIN,
+    WATCH_INTERVAL_MIN,
 };
 
 /// What a step did.
@@ -44,8 +45,7 @@ pub(super) struct Worker {
     patience: Patience,
     /// What was run since the worker woke, and up to its last look, was short.
     light: bool,
-    /// The last machine that began to linger had received several instructions in that turn.
-    streams: bool,
+    stream: Stream,
     /// How often in a row a machine lingered in vain.
     in_vain: u32,
     /// Turns since a machine began to linger.
@@ -77,7 +77,7 @@ impl Worker {
             stopwatch: Stopwatch::default(),
             patience: Patience::new(),
             light: false,
-            streams: false,
+            stream: Stream::new(),
             in_vain: 0,
             linger_age: 0,
             ready: None,
@@ -120,7 +120,8 @@ impl Worker {
     fn run(&mut self, mut machine: Scheduled, turn: &mut Turn<'_>) {
         loop {
             self.counters().activations.add(1);
-            turn.begin(self.light, self.may_linger());
+            let may_linger = self.may_linger();
+            turn.begin(self.light, may_linger, may_linger && self.follows());
             let run = machine.header().vtable.run;
             let cell = machine.into_cell();
             // SAFETY: the table belongs to the cell, and the token is handed over.
@@ -133,7 +134,7 @@ impl Worker {
                 After::Lingers => {
                     // SAFETY: so it says: the token is ours again.
                     let lingers = unsafe { Scheduled::new(cell) };
-                    let Some(next) = self.let_linger(lingers, turn.received()) else {
+                    let Some(next) = self.let_linger(lingers, turn) else {
                         return;
                     };
                     if self.until_look == 1 || self.ready.is_some() || self.has_own() {
@@ -170,6 +171,13 @@ impl Worker {
         self.in_vain < LINGER_IN_VAIN_MAX && (self.local.remote().pace.is_brisk() || self.is_idle())
     }
 
+    /// Whether the machine that is run now keeps its distance from who feeds it: it seems to be fed by a stream, from another core as nothing else is to be run here, and what it
+    /// leaves is not left for long.
+    #[inline]
+    fn follows(&self) -> bool {
+        self.stream.flows() && self.light && self.is_idle()
+    }
+
     /// What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
     #[cold]
     fn note_long_turn(&mut self) {
@@ -182,9 +190,11 @@ impl Worker {
 
     /// A machine begins to linger. The one that did may be up next.
     #[inline]
-    fn let_linger(&mut self, machine: Scheduled, received: usize) -> Option<Scheduled> {
+    fn let_linger(&mut self, machine: Scheduled, turn: &Turn<'_>) -> Option<Scheduled> {
         self.linger_age = 0;
-        self.streams = received >= STREAM_MIN;
+        let capacity = || machine.header().queue().capacity();
+        self.stream
+            .lingers(turn.received(), turn.left_at(), capacity);
         let before = self.local.remote().swap_lingering(Some(machine))?;
         self.end_lingering(before)
     }
@@ -310,8 +320,10 @@ impl Worker {
             return None;
         }
         let machine = self.local.remote().swap_lingering(None)?;
-        if self.streams && self.is_idle() {
-            let_come(machine.header().queue().capacity());
+        if self.stream.flows() && self.is_idle() {
+            let queue = machine.header().queue();
+            self.stream
+                .let_come(queue.capacity(), || queue.tail().index());
         }
         self.end_lingering(machine)
     }
@@ -583,14 +595,5 @@ impl Worker {
         }
         // What was rescued may take as long as what it waited for.
         self.local.pool.sleep.ask_for_watch();
-    }
-}
-
-/// A moment without a look at the mailbox of a machine that is being fed from another core. Each look takes the line away from who writes it: who reads
-/// close behind a producer makes each of its sends a line that travels to and fro, where a moment later there is a batch to read. (Network cards moderate
-/// their interrupts for the same reason.) Never long enough for the mailbox to fill.
-fn let_come(capacity: u64) {
-    for _ in 0..u64::from(STREAM_SPINS_MAX).min(capacity / STREAM_CAPACITY_PER_SPIN) {
-        std::hint::spin_loop();
     }
 }
