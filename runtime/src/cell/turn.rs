@@ -23,7 +23,7 @@ pub(crate) struct Turn<'a> {
     pub(super) may_linger: bool,
     /// The machine is fed from another core, as it seems, and keeps its distance from who does it: see `follow.rs`.
     pub(super) follows: bool,
-    /// It has left some instructions for that, and so many were claimed then. 0: it has not.
+    /// If it follows: it has left some instructions for that, and so many were claimed then. 0: it has not.
     pub(super) left_at: u64,
     /// The machine gave way because a producer has not written what it claimed.
     pub(crate) waits_for_others: bool,
@@ -48,14 +48,20 @@ impl<'a> Turn<'a> {
 
     /// A machine's turn begins; the last one owes nothing any more. `light`: what this worker has run lately was short.
     #[inline]
-    pub(crate) fn begin(&mut self, light: bool, may_linger: bool, follows: bool) {
+    pub(crate) fn begin(&mut self, light: bool, may_linger: bool) {
         self.slice.begin(light);
         self.received = 0;
         self.no_room_before = 0;
         self.may_linger = may_linger;
-        self.follows = follows;
-        self.left_at = 0;
+        self.follows = false;
         self.waits_for_others = false;
+    }
+
+    /// The machine is to keep its distance from who feeds it. It may linger.
+    #[cold]
+    pub(crate) fn follow(&mut self) {
+        self.follows = true;
+        self.left_at = 0;
     }
 
     /// Passes the promise on that the machine has not used.
@@ -79,7 +85,7 @@ impl<'a> Turn<'a> {
     /// How many were claimed where it left some to follow at a distance. 0: it left none.
     #[inline]
     pub(crate) fn left_at(&self) -> u64 {
-        self.left_at
+        if self.follows { self.left_at } else { 0 }
     }
 
     /// How many there may be.

@@ -12,8 +12,8 @@ use crate::tuning::{
 /// What a worker knows of the machine that lingers on it, as far as it is fed by a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// The last machine that began to linger had received several instructions in that turn.
-    flows: bool,
+    /// A machine that begins to linger after so many instructions is noted. 0, and all are: the last one had received several in that turn.
+    notes_from: usize,
     /// It has left some, and so many were claimed then. 0: it had read everything.
     left_at: u64,
     /// Turns of a busy wait: a moment.
@@ -25,7 +25,7 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new() -> Self {
         Self {
-            flows: false,
+            notes_from: STREAM_MIN,
             left_at: 0,
             spins: STREAM_SPINS_FIRST,
             was_let: false,
@@ -35,29 +35,27 @@ impl Stream {
     /// Whether the machine that lingers, or has lingered last, seems to be fed by a stream.
     #[inline]
     pub(super) fn flows(&self) -> bool {
-        self.flows
+        self.notes_from == 0
     }
 
-    /// A machine begins to linger, after `received` instructions; it has left some where it found `left_at` claimed, 0: none.
+    /// Whether a machine that begins to linger after `received` instructions is worth a note.
     #[inline]
-    pub(super) fn lingers(
-        &mut self,
-        received: usize,
-        left_at: u64,
-        capacity: impl FnOnce() -> u64,
-    ) {
-        if self.flows || received >= STREAM_MIN {
-            self.note(received, left_at, capacity());
-        }
+    pub(super) fn notes(&self, received: usize) -> bool {
+        received >= self.notes_from
     }
 
+    /// It is: it has left some instructions where it found `left_at` claimed, 0: none.
     #[cold]
-    fn note(&mut self, received: usize, left_at: u64, capacity: u64) {
-        self.flows = received >= STREAM_MIN;
+    pub(super) fn note(&mut self, received: usize, left_at: u64, capacity: u64) {
+        self.set_flows(received >= STREAM_MIN);
         self.left_at = left_at;
         if std::mem::take(&mut self.was_let) {
             self.learn(received as u64, capacity);
         }
+    }
+
+    fn set_flows(&mut self, flows: bool) {
+        self.notes_from = if flows { 0 } else { STREAM_MIN };
     }
 
     fn learn(&mut self, came: u64, capacity: u64) {
@@ -82,8 +80,8 @@ impl Stream {
             std::hint::spin_loop();
         }
         // Else nobody feeds it: what it has left is its own, or the last of the stream.
-        self.flows = self.left_at == 0 || self.left_at != claimed();
-        self.was_let = self.flows;
+        self.was_let = self.left_at == 0 || self.left_at != claimed();
+        self.set_flows(self.was_let);
     }
 }
 
@@ -93,12 +91,20 @@ mod tests {
 
     const CAPACITY: u64 = 256;
 
+    impl Stream {
+        fn lingers(&mut self, received: usize, left_at: u64, capacity: u64) {
+            if self.notes(received) {
+                self.note(received, left_at, capacity);
+            }
+        }
+    }
+
     /// After turns that had so many instructions each, all of which were let come.
     fn moment_after(received: impl IntoIterator<Item = usize>, capacity: u64) -> u32 {
         let mut stream = Stream::new();
         for received in received {
             stream.let_come(capacity, || 0);
-            stream.lingers(received, 0, || capacity);
+            stream.lingers(received, 0, capacity);
         }
         stream.moment(capacity)
     }
@@ -143,7 +149,7 @@ mod tests {
     fn a_turn_that_was_not_waited_for_teaches_nothing() {
         let mut stream = Stream::new();
         for _ in 0..10 {
-            stream.lingers(10, 0, || CAPACITY);
+            stream.lingers(10, 0, CAPACITY);
         }
         assert_eq!(stream.moment(CAPACITY), STREAM_SPINS_FIRST);
     }
@@ -152,22 +158,22 @@ mod tests {
     fn a_few_at_a_time_are_no_stream() {
         let mut stream = Stream::new();
         assert!(!stream.flows());
-        stream.lingers(STREAM_MIN, 0, || CAPACITY);
+        stream.lingers(STREAM_MIN, 0, CAPACITY);
         assert!(stream.flows());
-        stream.lingers(STREAM_MIN - 1, 0, || CAPACITY);
+        stream.lingers(STREAM_MIN - 1, 0, CAPACITY);
         assert!(!stream.flows());
     }
 
     #[test]
     fn what_nobody_adds_to_is_no_stream_any_more() {
         let mut stream = Stream::new();
-        stream.lingers(100, 1_000, || CAPACITY);
+        stream.lingers(100, 1_000, CAPACITY);
         stream.let_come(CAPACITY, || 1_050);
         assert!(stream.flows(), "it was added to");
-        stream.lingers(100, 1_000, || CAPACITY);
+        stream.lingers(100, 1_000, CAPACITY);
         stream.let_come(CAPACITY, || 1_000);
         assert!(!stream.flows());
-        stream.lingers(100, 0, || CAPACITY);
+        stream.lingers(100, 0, CAPACITY);
         stream.let_come(CAPACITY, || 1_000);
         assert!(stream.flows(), "it had read everything: who knows");
     }

@@ -120,8 +120,10 @@ impl Worker {
     fn run(&mut self, mut machine: Scheduled, turn: &mut Turn<'_>) {
         loop {
             self.counters().activations.add(1);
-            let may_linger = self.may_linger();
-            turn.begin(self.light, may_linger, may_linger && self.follows());
+            turn.begin(self.light, self.may_linger());
+            if self.stream.flows() && self.may_follow() {
+                turn.follow();
+            }
             let run = machine.header().vtable.run;
             let cell = machine.into_cell();
             // SAFETY: the table belongs to the cell, and the token is handed over.
@@ -171,11 +173,11 @@ impl Worker {
         self.in_vain < LINGER_IN_VAIN_MAX && (self.local.remote().pace.is_brisk() || self.is_idle())
     }
 
-    /// Whether the machine that is run now keeps its distance from who feeds it: it seems to be fed by a stream, from another core as nothing else is to be run here, and what it
-    /// leaves is not left for long.
-    #[inline]
-    fn follows(&self) -> bool {
-        self.stream.flows() && self.light && self.is_idle()
+    /// Whether a machine that is fed by a stream keeps its distance: who feeds it is on another core, as nothing else is to be run here, and what it leaves is not
+    /// left for long.
+    #[cold]
+    fn may_follow(&self) -> bool {
+        self.light && self.is_idle() && self.may_linger()
     }
 
     /// What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
@@ -192,9 +194,10 @@ impl Worker {
     #[inline]
     fn let_linger(&mut self, machine: Scheduled, turn: &Turn<'_>) -> Option<Scheduled> {
         self.linger_age = 0;
-        let capacity = || machine.header().queue().capacity();
-        self.stream
-            .lingers(turn.received(), turn.left_at(), capacity);
+        if self.stream.notes(turn.received()) {
+            let capacity = machine.header().queue().capacity();
+            self.stream.note(turn.received(), turn.left_at(), capacity);
+        }
         let before = self.local.remote().swap_lingering(Some(machine))?;
         self.end_lingering(before)
     }
