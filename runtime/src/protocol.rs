@@ -48,7 +48,7 @@ pub enum Point {
     PortPushed,
     /// All ports of a machine rest, and the machine is about to.
     PortsRest,
-    /// A machine has read everything, and is about to linger on its worker.
+    /// A machine has read everything, or what it wants to at once, and is about to linger on its worker.
     Lingers,
     /// A worker is about to take the machine that lingers.
     BeforeLingering,

@@ -64,14 +64,16 @@ pub(crate) const LINGER_YIELDS: u32 = 16;
 pub(crate) const STREAM_MIN: usize = 4;
 /// Turns of a busy wait before that look, before anything is learned (`scheduler/stream.rs`).
 pub(crate) const STREAM_SPINS_FIRST: u32 = 16;
+/// At least: from fewer a somewhat longer moment would not bring so much more that it shows.
+pub(crate) const STREAM_SPINS_MIN: u32 = 8;
 /// And at most: a few microseconds.
 pub(crate) const STREAM_SPINS_MAX: u32 = 128;
-/// One of them for so many places of the mailbox: a turn takes about as long as two sends at their fastest, so that the mailbox cannot fill meanwhile.
-pub(crate) const STREAM_CAPACITY_PER_SPIN: u64 = 2;
+/// One of them for so many places of the mailbox: a turn takes about as long as two sends at their fastest, four on some processors, so that an empty mailbox does not fill meanwhile.
+pub(crate) const STREAM_CAPACITY_PER_SPIN: u64 = 4;
 /// A mailbox of more places counts as one of these: a turn reads no more than its share.
 pub(crate) const STREAM_BATCH_MAX: u64 = BUDGET_DEFAULT as u64;
 
-/// A machine that follows a stream stays so many slots behind its producer: a dozen lines where instructions are small. Bench: send.
+/// A machine that follows a stream stays so many slots behind its producer: eight to twelve lines where instructions are small. Bench: send.
 pub(crate) const FOLLOW_DISTANCE_MAX: u64 = 32;
 /// Or, in a small mailbox, one for so many of its places.
 pub(crate) const FOLLOW_CAPACITY_PER_SLOT: u64 = 8;

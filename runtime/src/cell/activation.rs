@@ -40,7 +40,7 @@ pub(crate) enum After {
     Gone,
     /// The token is the worker's again. The machine has more to do: to the back of the queue with it.
     Again,
-    /// The token is the worker's again. The machine has read everything and keeps it for a moment: see `scheduler/README.md`.
+    /// The token is the worker's again. The machine has read everything, or all but the last of a stream, and keeps it for a moment: see `scheduler/README.md`.
     Lingers,
 }
 
@@ -154,7 +154,7 @@ pub(crate) enum Outcome {
     Gone,
     /// Kept it, and wants another turn.
     Again,
-    /// Kept it, having read everything.
+    /// Kept it for a moment, having read everything, or all but the last of a stream.
     Lingers,
     /// Ended the machine: the token is void.
     Ended,

@@ -20,8 +20,8 @@ pub(super) enum Follow {
 }
 
 impl Follow {
-    /// `head`: the next index to read. `claimed`: the first one that nobody has claimed. `received` in this turn so far. A turn reads some in any case: there may be no stream any
-    /// more, and then nobody else comes by for what is left.
+    /// `head`: the next index to read. `claimed`: the first one that nobody has claimed. `received` in this turn so far: a turn that has received next to nothing reads
+    /// what is there, since a few at a time are no stream.
     #[inline]
     pub(super) fn next(head: u64, claimed: u64, capacity: u64, received: usize) -> Self {
         let distance = FOLLOW_DISTANCE_MAX.min(capacity / FOLLOW_CAPACITY_PER_SLOT);
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn without_a_bound_the_distance_is_the_same() {
-        let unbounded = u64::from(u32::MAX);
+        let unbounded = crate::mailbox::UNBOUNDED;
         assert_eq!(Follow::next(100, 300, unbounded, 1), Follow::Read(268));
     }
 }

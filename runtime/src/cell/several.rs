@@ -190,6 +190,8 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
     pub(super) fn run_several(&mut self) -> Outcome {
         let rotation = self.cell.ports.rotation();
         let mut index = rotation.get();
+        // What is left in one mailbox would be let come while another is read: a stop for each instruction.
+        self.turn.follows = false;
         // How many in a row had nothing to read, and whether one of them waits for its producer.
         let (mut in_vain, mut unwritten) = (0, false);
         loop {
@@ -255,7 +257,6 @@ impl<'a, P: Send + 'static, B: Body<P>> Activation<'a, '_, P, B> {
                         return outcome;
                     }
                 }
-                // What is left is let come while the other mailboxes are read.
                 Pause::Stretch | Pause::Room | Pause::LetCome(_) => {}
             }
             (in_vain, unwritten) = (0, false);

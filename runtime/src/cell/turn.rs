@@ -19,7 +19,7 @@ pub(crate) struct Turn<'a> {
     /// The machine was resumed for room that it may not use: the promise goes on to the next one when the turn is over. With a reference to the
     /// machine itself, which may have gone elsewhere by then.
     pub(super) owes: Option<(Promise, MemRef)>,
-    /// The machine may keep its token for a moment when it has read everything.
+    /// The machine may keep its token for a moment when it has read everything, or enough.
     pub(super) may_linger: bool,
     /// The machine is fed from another core, as it seems, and keeps its distance from who does it: see `follow.rs`.
     pub(super) follows: bool,
@@ -57,7 +57,7 @@ impl<'a> Turn<'a> {
         self.waits_for_others = false;
     }
 
-    /// The machine is to keep its distance from who feeds it. It may linger.
+    /// The machine, which may linger, is to keep its distance from who feeds it.
     #[cold]
     pub(crate) fn follow(&mut self) {
         self.follows = true;

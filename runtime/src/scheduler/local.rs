@@ -19,7 +19,7 @@ pub(crate) struct Remote {
     pub(super) stealer: Stealer<Scheduled>,
     /// The machine just made runnable by the machine that runs now.
     next_up: AtomicPtr<Header>,
-    /// A machine that has read everything and lingers with its token: who sends to it need not schedule it.
+    /// A machine that lingers with its token: who sends to it need not schedule it.
     lingering: AtomicPtr<Header>,
     pub(super) pace: Pace,
     /// Whether it sleeps, or is about to: a hint for a worker that would hand its machines over.

@@ -2,11 +2,13 @@
 //!
 //! Who reads close behind a producer makes each of its sends a line that travels to and fro, where a moment later there is a batch to read (network cards
 //! moderate their interrupts for the same reason). How long a moment is depends on how fast the producer is, how far away, and how long this processor's
-//! turn of a busy wait is; so it is learned from what had come: a third to a half of the mailbox is right. Less, and the next moment is longer; more, and the
-//! producer might have found the mailbox full.
+//! turn of a busy wait is; so it is learned from what the turn after it finds: a third to a half of the mailbox is right. Where it is less the next moment is
+//! twice as long, if that brings more. If not there is no more on its way: somebody sends a few at a time and waits for what becomes of them, and is not kept
+//! waiting.
 
 use crate::tuning::{
     STREAM_BATCH_MAX, STREAM_CAPACITY_PER_SPIN, STREAM_MIN, STREAM_SPINS_FIRST, STREAM_SPINS_MAX,
+    STREAM_SPINS_MIN,
 };
 
 /// What a worker knows of the machine that lingers on it, as far as it is fed by a stream.
@@ -14,21 +16,27 @@ use crate::tuning::{
 pub(super) struct Stream {
     /// A machine that begins to linger after so many instructions is noted. 0, and all are: the last one had received several in that turn.
     notes_from: usize,
+    /// The longer it is let come, the more there is: it may keep its distance.
+    outruns: bool,
     /// It has left some, and so many were claimed then. 0: it had read everything.
     left_at: u64,
     /// Turns of a busy wait: a moment.
     spins: u32,
-    /// That machine was let come before its turn.
+    /// It was let come a moment ago, and its turn has not ended.
     was_let: bool,
+    /// It is twice as long as one after which a turn found so many.
+    doubled_for: Option<u64>,
 }
 
 impl Stream {
     pub(super) fn new() -> Self {
         Self {
             notes_from: STREAM_MIN,
+            outruns: false,
             left_at: 0,
             spins: STREAM_SPINS_FIRST,
             was_let: false,
+            doubled_for: None,
         }
     }
 
@@ -36,6 +44,11 @@ impl Stream {
     #[inline]
     pub(super) fn flows(&self) -> bool {
         self.notes_from == 0
+    }
+
+    /// Whether more of it is on its way than somebody would send who waits for answers.
+    pub(super) fn outruns(&self) -> bool {
+        self.outruns
     }
 
     /// Whether a machine that begins to linger after `received` instructions is worth a note.
@@ -54,23 +67,62 @@ impl Stream {
         }
     }
 
-    fn set_flows(&mut self, flows: bool) {
-        self.notes_from = if flows { 0 } else { STREAM_MIN };
+    /// The machine that was let come used up its share of a turn, and there is more.
+    #[inline]
+    pub(super) fn is_behind(&mut self) {
+        if std::mem::take(&mut self.was_let) {
+            self.shorten();
+        }
     }
 
-    fn learn(&mut self, came: u64, capacity: u64) {
+    /// The machine that was let come rests, is parked or has ended, or others wait: nothing follows from what its turn found.
+    #[inline]
+    pub(super) fn forget(&mut self) {
+        self.was_let = false;
+    }
+
+    fn set_flows(&mut self, flows: bool) {
+        self.notes_from = if flows { 0 } else { STREAM_MIN };
+        self.outruns &= flows;
+    }
+
+    fn learn(&mut self, found: u64, capacity: u64) {
         let batch = capacity.min(STREAM_BATCH_MAX);
-        if came < batch / 3 {
-            self.spins = (self.spins + self.spins / 4 + 1).min(STREAM_SPINS_MAX);
-        } else if came > batch / 2 {
-            self.spins -= self.spins / 4;
+        if found >= batch / 3 {
+            self.outruns = true;
+            if found > batch / 2 {
+                self.shorten();
+            }
+            return;
         }
+        let longest = longest(capacity);
+        match self.doubled_for {
+            Some(before) if found <= before + before / 8 => {
+                // In vain: and back to before the last two.
+                self.outruns = false;
+                self.doubled_for = None;
+                self.spins = (self.spins / 4).max(STREAM_SPINS_MIN);
+            }
+            // As long as may be, and worth it.
+            Some(_) if self.spins >= longest => self.outruns = true,
+            // As long as may be, and who knows what for.
+            None if self.spins >= longest => self.spins /= 2,
+            _ => {
+                self.doubled_for = Some(found);
+                self.spins *= 2;
+            }
+        }
+    }
+
+    #[cold]
+    fn shorten(&mut self) {
+        self.doubled_for = None;
+        self.spins = (self.spins - self.spins / 4).max(STREAM_SPINS_MIN);
     }
 
     /// How many turns of a busy wait a machine with a mailbox of this capacity is let come.
     fn moment(&self, capacity: u64) -> u32 {
-        let most = capacity / STREAM_CAPACITY_PER_SPIN;
-        self.spins.min(u32::try_from(most).unwrap_or(u32::MAX))
+        self.spins.min(longest(capacity))
     }
 
     /// Lets the machine that lingers be fed for a moment. `claimed`: how many instructions were claimed.
@@ -79,10 +131,18 @@ impl Stream {
         for _ in 0..self.moment(capacity) {
             std::hint::spin_loop();
         }
-        // Else nobody feeds it: what it has left is its own, or the last of the stream.
-        self.was_let = self.left_at == 0 || self.left_at != claimed();
-        self.set_flows(self.was_let);
+        self.was_let = true;
+        if self.left_at != 0 && self.left_at == claimed() {
+            // What it has left is its own, or the last of the stream.
+            self.set_flows(false);
+        }
     }
+}
+
+/// The longest moment, before a mailbox of this capacity.
+fn longest(capacity: u64) -> u32 {
+    let most = (capacity / STREAM_CAPACITY_PER_SPIN).min(u64::from(STREAM_SPINS_MAX));
+    most as u32
 }
 
 #[cfg(all(test, not(loom)))]
@@ -97,52 +157,101 @@ mod tests {
                 self.note(received, left_at, capacity);
             }
         }
-    }
 
-    /// After turns that had so many instructions each, all of which were let come.
-    fn moment_after(received: impl IntoIterator<Item = usize>, capacity: u64) -> u32 {
-        let mut stream = Stream::new();
-        for received in received {
-            stream.let_come(capacity, || 0);
-            stream.lingers(received, 0, capacity);
+        /// A moment, and a turn that finds so many.
+        fn finds(&mut self, received: usize, capacity: u64) -> u32 {
+            self.let_come(capacity, || 0);
+            self.lingers(received, 0, capacity);
+            self.moment(capacity)
         }
-        stream.moment(capacity)
+    }
+
+    /// Where so many come in each turn of a busy wait, beside `few` that are there anyway.
+    fn fed(stream: &mut Stream, per_spin: f64, few: usize, capacity: u64) -> f64 {
+        let mut found = 0.0;
+        for _ in 0..200 {
+            found = f64::from(stream.moment(capacity)) * per_spin + few as f64;
+            stream.finds(found as usize, capacity);
+        }
+        found
     }
 
     #[test]
-    fn a_moment_is_longer_where_little_came_up_to_a_limit() {
-        let first = moment_after([], CAPACITY);
-        assert_eq!(first, STREAM_SPINS_FIRST);
-        assert!(moment_after([84], CAPACITY) > first);
-        assert_eq!(moment_after([84; 100], CAPACITY), STREAM_SPINS_MAX);
+    fn a_moment_is_as_long_as_a_third_to_half_of_the_mailbox_takes() {
+        for per_spin in [1.5, 2.0, 4.0, 10.0] {
+            for few in [4, 40] {
+                let mut stream = Stream::new();
+                let found = fed(&mut stream, per_spin, few, CAPACITY);
+                assert!((85.0..=128.0).contains(&found), "{found}");
+                assert!(stream.outruns());
+            }
+        }
     }
 
     #[test]
-    fn a_moment_is_shorter_where_much_came_and_never_longer_than_before_for_that() {
-        assert!(moment_after([129], CAPACITY) < STREAM_SPINS_FIRST);
-        let shortest = moment_after([129; 100], CAPACITY);
-        assert!(shortest <= 3);
-        // It comes back from there.
-        assert_eq!(
-            moment_after([129; 100].into_iter().chain([84; 100]), CAPACITY),
-            STREAM_SPINS_MAX
-        );
+    fn a_moment_that_was_too_long_becomes_shorter() {
+        let mut stream = Stream::new();
+        fed(&mut stream, 0.5, 4, CAPACITY);
+        let found = fed(&mut stream, 10.0, 4, CAPACITY);
+        assert!((85.0..=128.0).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn a_slow_stream_is_let_come_for_as_long_as_may_be() {
+        for (capacity, longest) in [(CAPACITY, 64), (1 << 20, STREAM_SPINS_MAX)] {
+            let mut stream = Stream::new();
+            fed(&mut stream, 0.5, 4, capacity);
+            assert_eq!(stream.moment(capacity), longest);
+            assert!(stream.outruns());
+        }
+    }
+
+    #[test]
+    fn who_waits_for_answers_is_not_kept_waiting() {
+        let mut stream = Stream::new();
+        for speed in [0.0, 2.0, 0.5] {
+            // Also after a stream.
+            fed(&mut stream, speed, 4, CAPACITY);
+            for window in [16, 38, 64] {
+                for _ in 0..20 {
+                    stream.finds(window, CAPACITY);
+                }
+                assert!(stream.moment(CAPACITY) <= 2 * STREAM_SPINS_MIN);
+                assert!(!stream.outruns());
+            }
+        }
     }
 
     #[test]
     fn between_a_third_and_a_half_it_stays() {
         for received in [85, 100, 128] {
-            assert_eq!(moment_after([received; 10], CAPACITY), STREAM_SPINS_FIRST);
+            let mut stream = Stream::new();
+            for _ in 0..10 {
+                assert_eq!(stream.finds(received, CAPACITY), STREAM_SPINS_FIRST);
+            }
         }
     }
 
     #[test]
     fn a_small_mailbox_does_not_fill_in_a_moment() {
-        for capacity in [1, 4, 16, 64] {
-            assert!(u64::from(moment_after([4; 100], capacity)) <= capacity / 2);
+        let mut stream = Stream::new();
+        fed(&mut stream, 0.5, 4, 1 << 20);
+        for capacity in [1, 4, 16, 64, 256] {
+            assert!(u64::from(stream.moment(capacity)) <= capacity / 4);
         }
-        // A turn has no more than its share, however large the mailbox is.
-        assert_eq!(moment_after([100; 10], 1 << 20), STREAM_SPINS_FIRST);
+    }
+
+    #[test]
+    fn a_share_that_is_used_up_makes_it_shorter() {
+        let mut stream = Stream::new();
+        stream.let_come(CAPACITY, || 0);
+        stream.is_behind();
+        let shorter = stream.moment(CAPACITY);
+        assert!(shorter < STREAM_SPINS_FIRST);
+        // What the next turn finds was not let come.
+        stream.is_behind();
+        stream.lingers(50, 0, CAPACITY);
+        assert_eq!(stream.moment(CAPACITY), shorter);
     }
 
     #[test]
@@ -150,7 +259,12 @@ mod tests {
         let mut stream = Stream::new();
         for _ in 0..10 {
             stream.lingers(10, 0, CAPACITY);
+            stream.is_behind();
         }
+        // It was, and rested: the next one is another machine's.
+        stream.let_come(CAPACITY, || 0);
+        stream.forget();
+        stream.lingers(1, 0, CAPACITY);
         assert_eq!(stream.moment(CAPACITY), STREAM_SPINS_FIRST);
     }
 
@@ -167,12 +281,13 @@ mod tests {
     #[test]
     fn what_nobody_adds_to_is_no_stream_any_more() {
         let mut stream = Stream::new();
+        stream.finds(100, CAPACITY);
         stream.lingers(100, 1_000, CAPACITY);
         stream.let_come(CAPACITY, || 1_050);
-        assert!(stream.flows(), "it was added to");
+        assert!(stream.flows() && stream.outruns(), "it was added to");
         stream.lingers(100, 1_000, CAPACITY);
         stream.let_come(CAPACITY, || 1_000);
-        assert!(!stream.flows());
+        assert!(!stream.flows() && !stream.outruns());
         stream.lingers(100, 0, CAPACITY);
         stream.let_come(CAPACITY, || 1_000);
         assert!(stream.flows(), "it had read everything: who knows");

@@ -120,8 +120,9 @@ impl Worker {
     fn run(&mut self, mut machine: Scheduled, turn: &mut Turn<'_>) {
         loop {
             self.counters().activations.add(1);
-            turn.begin(self.light, self.may_linger());
-            if self.stream.flows() && self.may_follow() {
+            let may_linger = self.may_linger();
+            turn.begin(self.light, may_linger);
+            if self.stream.flows() && may_linger && self.may_follow() {
                 turn.follow();
             }
             let run = machine.header().vtable.run;
@@ -132,11 +133,21 @@ impl Worker {
                 self.note_long_turn();
             }
             match after {
-                After::Gone => return,
+                After::Gone => {
+                    self.stream.forget();
+                    return;
+                }
                 After::Lingers => {
                     // SAFETY: so it says: the token is ours again.
                     let lingers = unsafe { Scheduled::new(cell) };
-                    let Some(next) = self.let_linger(lingers, turn) else {
+                    let next = if turn.left_at() != 0 && !self.is_idle() {
+                        // Others wait by now: no moment's wait for what it has left. It is up next, and reads everything.
+                        self.stream.forget();
+                        Some(lingers)
+                    } else {
+                        self.let_linger(lingers, turn)
+                    };
+                    let Some(next) = next else {
                         return;
                     };
                     if self.until_look == 1 || self.ready.is_some() || self.has_own() {
@@ -152,6 +163,7 @@ impl Worker {
                     machine = next;
                 }
                 After::Again => {
+                    self.stream.is_behind();
                     // SAFETY: as above.
                     self.local
                         .push_back_quietly(unsafe { Scheduled::new(cell) });
@@ -173,11 +185,14 @@ impl Worker {
         self.in_vain < LINGER_IN_VAIN_MAX && (self.local.remote().pace.is_brisk() || self.is_idle())
     }
 
-    /// Whether a machine that is fed by a stream keeps its distance: who feeds it is on another core, as nothing else is to be run here, and what it leaves is not
+    /// Whether a machine that is fed by a stream keeps its distance: nothing else is to be run or looked after here, so that who feeds it is on another core, and what it leaves is not
     /// left for long.
     #[cold]
     fn may_follow(&self) -> bool {
-        self.light && self.is_idle() && self.may_linger()
+        self.light
+            && self.stream.outruns()
+            && !self.local.remote().has_lingering()
+            && self.is_idle()
     }
 
     /// What was measured is over; and whoever waits in the injector has waited. Not the very next turn: that one is for those who wait here.
@@ -215,6 +230,7 @@ impl Worker {
             return Some(machine);
         }
         self.in_vain += 1;
+        self.stream.forget();
         crate::sync::point(Point::LingeredInVain);
         let rest = machine.header().vtable.rest;
         // SAFETY: the table belongs to the cell, and the token is handed over.

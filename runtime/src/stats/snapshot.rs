@@ -97,7 +97,7 @@ pub struct WorkerState {
     pub queued: usize,
     /// Whether a machine is to be run next, ahead of the queue.
     pub has_next_up: bool,
-    /// Whether a machine that has read everything keeps its place on this worker for a moment.
+    /// Whether a machine that has read everything, or all but the last of a stream, keeps its place on this worker for a moment.
     pub has_lingering: bool,
 }
 

@@ -197,7 +197,7 @@ impl<P, M> Queue<P, M> {
         let _ = self.update(|tail| Ok::<_, ()>(tail.without(CONTROL)));
     }
 
-    /// Whether the consumer, who holds its token and has read everything, has a reason to look again.
+    /// Whether the consumer, who holds its token and may have read everything, has a reason to look again.
     #[inline]
     pub(crate) fn needs_turn(&self) -> bool {
         let tail = self.tail();
