@@ -16,7 +16,7 @@ use crate::tuning::{
 pub(super) struct Stream {
     /// A machine that begins to linger after so many instructions is noted. 0, and all are: the last one had received several in that turn.
     notes_from: usize,
-    /// The longer it is let come, the more there is: it may keep its distance.
+    /// Much comes, or the longest moment brings more than a shorter one: it may keep its distance.
     outruns: bool,
     /// It has left some, and so many were claimed then. 0: it had read everything.
     left_at: u64,
@@ -106,7 +106,7 @@ impl Stream {
             // As long as may be, and worth it.
             Some(_) if self.spins >= longest => self.outruns = true,
             // As long as may be, and who knows what for.
-            None if self.spins >= longest => self.spins /= 2,
+            None if self.spins >= longest => self.spins = (self.spins / 2).max(STREAM_SPINS_MIN),
             _ => {
                 self.doubled_for = Some(found);
                 self.spins *= 2;
@@ -238,6 +238,17 @@ mod tests {
         fed(&mut stream, 0.5, 4, 1 << 20);
         for capacity in [1, 4, 16, 64, 256] {
             assert!(u64::from(stream.moment(capacity)) <= capacity / 4);
+        }
+    }
+
+    #[test]
+    fn what_small_mailboxes_teach_leaves_a_moment_for_large_ones() {
+        for capacity in [1, 4, 16, 32] {
+            let mut stream = Stream::new();
+            for _ in 0..20 {
+                stream.finds(0, capacity);
+                assert!(stream.moment(CAPACITY) >= STREAM_SPINS_MIN);
+            }
         }
     }
 
