@@ -1,15 +1,15 @@
-//! One run of a machine: control lane, instructions, parking, rest. Its end is told in `ending.rs`.
+//! One run of a machine: control lane, instructions, parking, rest. The loop over instructions stands in `receive.rs`, the end in `ending.rs`.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::follow::Follow;
 use super::port::Ports;
+use super::receive::{Pause, receive_from};
 use super::{
-    Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, Receives, RegistrySlot,
-    Scheduled, Sharing, Stage, Turn, VTable, cell_of, expose, header_of,
+    Body, ControlMessage, EndCode, Header, MailboxCell, MemRef, PortsAt, RegistrySlot, Scheduled,
+    Sharing, Stage, Turn, VTable, cell_of, expose, header_of,
 };
 use crate::backpressure::{self, ComesBy, Parked, Promise};
 use crate::id::MachineId;
@@ -17,8 +17,7 @@ use crate::mailbox::{Rest, word};
 use crate::protocol::Point;
 use crate::scheduler::{InMachine, Pool, has_noted, take_noted};
 use crate::stats::MachineInfo;
-use crate::sync::{Ordering, lock, spin_loop};
-use crate::tuning::UNWRITTEN_SPINS;
+use crate::sync::{Ordering, lock};
 use crate::unwind;
 
 /// A machine's cell: what its senders see, then what its worker sees.
@@ -485,124 +484,4 @@ impl<P: Send + 'static, B: Body<P>> Activation<'_, '_, P, B> {
             .parked_since_ns
             .store(0, Ordering::Relaxed);
     }
-}
-
-/// The loop over instructions: nothing but look, take, receive, as long as nothing else is to be done.
-///
-/// One net for the panics of all instructions: what is in it beside user code does not panic.
-///
-/// # Safety
-/// The caller holds the run token of the machine, whose header this is, whose mailbox, and whose value.
-#[inline(always)]
-pub(super) unsafe fn receive_from<P, B: Receives<P>>(
-    header: &Header,
-    mailbox: &MailboxCell<P>,
-    body: &mut B,
-    turn: &mut Turn<'_>,
-) -> Pause {
-    let queue = &mailbox.queue;
-    let first = queue.head();
-    let granted: &Turn<'_> = turn;
-    let result = unwind::user_code(move || {
-        // SAFETY: the token makes us the consumer; what runs inside the loop beside it takes no step of the consumer's.
-        let mut reader = unsafe { queue.reader() };
-        // Worked out when there is a second instruction: most turns have one. 0: not yet.
-        let (mut stretch_end, mut room_at, mut until) = (0, 0, 0);
-        loop {
-            if header.is_asked_to_end() && !reads_to_the_end(header, granted.pool) {
-                return Pause::AskedToEnd;
-            }
-            // SAFETY: the token makes us the consumer.
-            match unsafe { reader.take() } {
-                Some(instruction) => body.receive(instruction),
-                None if reader.is_at_end() => return Pause::Empty,
-                None if waits_in_vain(mailbox) => return Pause::Unwritten,
-                None => continue,
-            }
-            if has_noted() {
-                return Pause::Noted;
-            }
-            if reader.head() < until {
-                continue;
-            }
-            if until == 0 {
-                if !queue.needs_turn() {
-                    return Pause::Drained;
-                }
-                stretch_end = first + granted.stretch() as u64;
-                room_at = granted.room_at(queue);
-            }
-            let head = reader.head();
-            if head == stretch_end {
-                return Pause::Stretch;
-            }
-            if head >= room_at {
-                return Pause::Room;
-            }
-            until = stretch_end.min(room_at);
-            if granted.follows {
-                let tail = queue.tail();
-                let received = granted.received() + (head - first) as usize;
-                match Follow::next(head, tail.index(), queue.capacity(), received) {
-                    Follow::Empty => return Pause::Empty,
-                    Follow::Read(end) => until = until.min(end),
-                    // Who asks for something is answered first.
-                    Follow::LetCome if tail.has(word::CLOSED | word::CONTROL | word::WAITERS) => {
-                        until = until.min(tail.index());
-                    }
-                    Follow::LetCome => return Pause::LetCome(tail.index()),
-                }
-            }
-        }
-    });
-    turn.used((queue.head() - first) as usize);
-    match result {
-        Ok(pause) => pause,
-        Err(message) => Pause::Panicked(message),
-    }
-}
-
-/// A short wait for a producer between its claim and its write; true: it was preempted, or takes long.
-#[cold]
-fn waits_in_vain<P>(mailbox: &MailboxCell<P>) -> bool {
-    for _ in 0..UNWRITTEN_SPINS {
-        if cfg!(loom) {
-            break;
-        }
-        spin_loop();
-        // SAFETY: called by the consumer.
-        if unsafe { mailbox.queue.is_ready() } {
-            return false;
-        }
-    }
-    true
-}
-
-/// A shutdown whose machines had all become quiet closes the mailboxes and lets them be read: what a thread sent at the
-/// last moment was accepted, so it is received. Past the deadline it is dropped and counted.
-#[cold]
-fn reads_to_the_end(header: &Header, pool: &Pool) -> bool {
-    header.end_code() == EndCode::Shutdown && !pool.is_overdue()
-}
-
-/// Why the loop over instructions stopped.
-pub(crate) enum Pause {
-    /// The mailbox was found empty.
-    Empty,
-    /// The same after the first instruction, and nobody asks for anything: no CLOSED, CONTROL, WAITERS.
-    Drained,
-    /// The instruction met a full receiver.
-    Noted,
-    /// As many instructions as the turn granted at once.
-    Stretch,
-    /// It is time to publish the room that was made.
-    Room,
-    /// What is left, of so many that were claimed, is let come: see `follow.rs`. The machine may linger.
-    LetCome(u64),
-    /// The next instruction is claimed, and its producer does not write it.
-    Unwritten,
-    /// The machine is to end without reading more.
-    AskedToEnd,
-    /// An instruction panicked.
-    Panicked(Arc<str>),
 }

@@ -11,6 +11,7 @@ mod held;
 mod lazy;
 mod partners;
 mod port;
+mod receive;
 mod reference;
 mod registry;
 mod several;

@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 
 use uuid::Uuid;
 
-use super::activation::{Activation, Outcome, Pause, receive_from};
+use super::activation::{Activation, Outcome};
 use super::body::Alone;
 use super::ending::drop_unread;
 use super::port::Ports;
+use super::receive::{Pause, receive_from};
 use super::{Body, EndCode, Header, MailboxCell, Receives, Turn};
 use crate::backpressure::{self, ComesBy};
 use crate::machine::MachineMut;

@@ -67,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// The machine that was let come used up its share of a turn, and there is more.
+    /// The turn of the machine that was let come ended with more to do: its share was used up, or somebody waits for room.
     #[inline]
     pub(super) fn is_behind(&mut self) {
         if std::mem::take(&mut self.was_let) {
